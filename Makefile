@@ -1,0 +1,42 @@
+# What a newcomer and CI type. Honours CARGO_TARGET_DIR; everything fetched stays in ~/.cache/cairn (see scripts/fetch).
+
+cairn := $(or $(CARGO_TARGET_DIR),target)/release/cairn
+cargo_test = $(if $(shell command -v cargo-nextest 2>/dev/null),cargo nextest run,cargo test)
+scripts := $(filter-out %.txt,$(wildcard scripts/*)) .ci/run .cargo/rustc-wrapper
+demo_data := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/demo
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help build setup demo test lint fmt bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build the release binary
+	cargo build --release --locked
+
+setup: ## fetch ONNX Runtime and the embedding model, unless they are there
+	CAIRN_BIN="$(cairn)" scripts/fetch
+
+demo: build setup ## build, ask the handbook three questions, serve it; takes DOCS=folder ADDR=host:port ONCE=1
+	CAIRN_BIN="$(cairn)" scripts/demo
+
+test: ## everything that CI runs: format, lints, all tests
+	scripts/fetch --tests
+	@$(MAKE) --no-print-directory lint
+	$(cargo_test) --locked
+
+lint: ## format check and lints; of the shell scripts too where shellcheck is installed
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	if command -v shellcheck >/dev/null; then shellcheck $(scripts); fi
+
+fmt: ## format the Rust code
+	cargo fmt
+
+bench: setup ## measure embedding, in chunks a second
+	cargo bench --locked
+
+clean: ## remove what was built and the demo's data; what was fetched stays
+	cargo clean
+	rm -rf "$(demo_data)"

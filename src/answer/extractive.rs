@@ -1,0 +1,93 @@
+//! Question and passages in, the passages' own best sentences out: how cairn answers without a language model.
+
+use std::collections::HashSet;
+
+use crate::document::{Passage, Span};
+use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder, cosine};
+
+use super::sentence::sentences;
+
+/// Sentences that are looked at for one question: bounds its cost to about a second on one core.
+const SENTENCES_MAX: usize = 80;
+const SENTENCE_BYTES_MAX: usize = 900;
+const SENTENCE_WORDS_MIN: usize = 4;
+/// A sentence this far below the best one is left out.
+const SCORE_SHARE_MIN: f32 = 0.8;
+/// How much the question's words in the sentence count beside its meaning.
+const COVERAGE_WEIGHT: f32 = 0.35;
+
+/// A sentence of a passage, word for word.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Quote {
+    pub(super) passage: usize,
+    /// Bytes of the document's extracted text.
+    pub(super) span: Span,
+    pub(super) text: String,
+}
+
+struct Scored {
+    quote: Quote,
+    score: f32,
+}
+
+/// The sentences that answer the question best, in reading order of the passages.
+pub(super) async fn quotes(
+    embedder: &dyn Embedder,
+    sparse: &SparseEmbedder,
+    question: &str,
+    passages: &[Passage],
+    quotes_max: usize,
+) -> Result<Vec<Quote>, EmbedError> {
+    let candidates = candidates(passages, embedder);
+    if candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let asked = embedder.embed(Purpose::Question, vec![question.to_owned()]).await?.pop().unwrap_or_default();
+    let texts = candidates.iter().map(|quote| quote.text.clone()).collect();
+    let vectors = embedder.embed(Purpose::Passage, texts).await?;
+    let terms: HashSet<u32> = sparse.question(question).indices.into_iter().collect();
+    let scored = candidates.into_iter().zip(vectors).map(|(quote, vector)| {
+        let found: HashSet<u32> = sparse.question(&quote.text).indices.into_iter().collect();
+        let score = cosine(&asked, &vector) + COVERAGE_WEIGHT * share(&terms, &found);
+        Scored { quote, score }
+    });
+    Ok(best(scored.collect(), quotes_max))
+}
+
+fn candidates(passages: &[Passage], embedder: &dyn Embedder) -> Vec<Quote> {
+    let room = embedder.tokens_max().saturating_sub(embedder.token_counter().special_tokens());
+    let mut seen = HashSet::new();
+    passages
+        .iter()
+        .flat_map(|passage| {
+            let chunk = &passage.hit.chunk;
+            sentences(&chunk.text).into_iter().map(move |within| Quote {
+                passage: passage.number,
+                span: Span { start: chunk.span.start + within.start, end: chunk.span.start + within.end },
+                text: within.of(&chunk.text).to_owned(),
+            })
+        })
+        .filter(|quote| quote.text.len() <= SENTENCE_BYTES_MAX)
+        .filter(|quote| quote.text.split_whitespace().count() >= SENTENCE_WORDS_MIN)
+        .filter(|quote| embedder.token_counter().count(&quote.text) <= room)
+        .filter(|quote| seen.insert(quote.text.to_lowercase()))
+        .take(SENTENCES_MAX)
+        .collect()
+}
+
+fn best(mut scored: Vec<Scored>, quotes_max: usize) -> Vec<Quote> {
+    scored.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let floor = scored.first().map_or(0.0, |best| best.score * SCORE_SHARE_MIN);
+    scored.retain(|candidate| candidate.score >= floor);
+    scored.truncate(quotes_max);
+    let mut quotes: Vec<Quote> = scored.into_iter().map(|candidate| candidate.quote).collect();
+    quotes.sort_by_key(|quote| (quote.passage, quote.span.start));
+    quotes
+}
+
+fn share(terms: &HashSet<u32>, found: &HashSet<u32>) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "a question has a few words")]
+    {
+        terms.intersection(found).count() as f32 / terms.len().max(1) as f32
+    }
+}

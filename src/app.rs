@@ -1,0 +1,170 @@
+//! The one place that picks implementations and wires the parts.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::answer::{Answerer, Prompt, PromptError};
+use crate::chat::{ChatClient, ChatError};
+use crate::config::{Config, Embed, EmbedPlace};
+use crate::embed::{EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder};
+use crate::ingest::chunk::{ChunkLimits, Chunker};
+use crate::ingest::source::SourceLimits;
+use crate::ingest::{self, Indexer};
+use crate::ledger::{Ledger, LedgerError};
+use crate::store::{EdgeStore, StoreError, VectorStore};
+use crate::tasks::{Panicked, blocking};
+
+/// The parts of a running cairn, and the lock that makes the data folder theirs.
+pub struct App {
+    pub config: Config,
+    pub answerer: Arc<Answerer>,
+    pub indexer: Indexer,
+    pub store: Arc<dyn VectorStore>,
+    pub ledger: Ledger,
+    pub data_dir: DataDir,
+}
+
+/// Why the parts can't be wired.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
+}
+
+impl App {
+    /// Opens everything in `config.data_dir`, which is this process's until the app is dropped.
+    pub async fn open(config: Config) -> Result<Self, AppError> {
+        let data_dir = DataDir::lock(&config.data_dir)?;
+        let embedder = embedder(&config).await?;
+        let limits = ChunkLimits {
+            chunk_tokens_max: config.ingest.chunk_tokens_max.min(embedder.tokens_max()),
+            heading_tokens_max: config.ingest.heading_tokens_max,
+        };
+        let fingerprint = ingest::fingerprint(embedder.as_ref(), limits);
+        let ledger = Ledger::open(&data_dir.ledger()).await?;
+        let store: Arc<dyn VectorStore> = Arc::new(
+            EdgeStore::open(&data_dir.index(), &fingerprint, embedder.dimensions(), &config.store).await?,
+        );
+        let sparse = Arc::new(SparseEmbedder::new());
+        let chat = config.chat.clone().map(ChatClient::new).transpose()?;
+        let prompt = Prompt::load(config.chat.as_ref().and_then(|chat| chat.prompt_file.as_deref()))?;
+        let indexer = Indexer {
+            embedder: Arc::clone(&embedder),
+            sparse: Arc::clone(&sparse),
+            store: Arc::clone(&store),
+            ledger: ledger.clone(),
+            chunker: Arc::new(Chunker::new(embedder.token_counter().clone(), limits)),
+            source_limits: SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() },
+            chunks_per_batch: config.ingest.chunks_per_batch,
+        };
+        let answerer = Arc::new(Answerer {
+            embedder,
+            sparse,
+            store: Arc::clone(&store),
+            chat,
+            prompt,
+            retrieval: config.retrieval.clone(),
+            limits: config.answer.clone(),
+        });
+        Ok(Self { config, answerer, indexer, store, ledger, data_dir })
+    }
+}
+
+/// The configured embedder, its models loaded.
+async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>, AppError> {
+    let Embed { model, question_prefix, passage_prefix, place } = config.embed.clone();
+    let prefixes = Prefixes { question: question_prefix, passage: passage_prefix };
+    match place {
+        EmbedPlace::Remote(remote) => Ok(Arc::new(RemoteEmbedder::new(&model, prefixes, &remote)?)),
+        EmbedPlace::Local { threads } => {
+            let models_dir = config.models_dir.clone();
+            let started = blocking(move || {
+                Runtime::load(&models_dir)?;
+                LocalEmbedder::start(&ModelFiles::find(&models_dir, &model)?, prefixes, threads)
+            });
+            Ok(Arc::new(started.await??))
+        }
+    }
+}
+
+/// The folder that holds the index and the ledger, locked.
+pub struct DataDir {
+    dir: PathBuf,
+    lock: File,
+}
+
+/// Why the data folder can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DataDirError {
+    #[error("use the data folder {dir}: {source}")]
+    File { dir: String, source: std::io::Error },
+    #[error("the data folder {dir} is in use by another cairn process{}", server.as_ref().map_or(String::new(), |address| format!(", which serves http://{address}")))]
+    InUse { dir: String, server: Option<SocketAddr> },
+}
+
+impl DataDir {
+    /// Makes the folder if need be and locks it. The lock goes with the process, however it ends.
+    pub fn lock(dir: &Path) -> Result<Self, DataDirError> {
+        let failed = |source| DataDirError::File { dir: dir.display().to_string(), source };
+        fs::create_dir_all(dir).map_err(failed)?;
+        let path = dir.join("lock");
+        let mut lock =
+            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => {
+                lock.set_len(0).map_err(failed)?;
+                Ok(Self { dir: dir.to_path_buf(), lock })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                lock.read_to_string(&mut text).map_err(failed)?;
+                Err(DataDirError::InUse { dir: dir.display().to_string(), server: text.trim().parse().ok() })
+            }
+            Err(TryLockError::Error(source)) => Err(failed(source)),
+        }
+    }
+
+    /// Notes where this process serves, for another one that finds the folder in use.
+    pub fn announce(&mut self, address: SocketAddr) -> Result<(), DataDirError> {
+        let failed = |source| DataDirError::File { dir: self.dir.display().to_string(), source };
+        self.lock.set_len(0).map_err(failed)?;
+        self.lock.rewind().map_err(failed)?;
+        write!(self.lock, "{address}").map_err(failed)
+    }
+
+    /// Moves the index out of the way, whole. Gives where it is now; None if there was none.
+    pub fn set_index_aside(&self) -> Result<Option<PathBuf>, DataDirError> {
+        let failed = |source| DataDirError::File { dir: self.dir.display().to_string(), source };
+        let index = self.index();
+        if !index.exists() {
+            return Ok(None);
+        }
+        let aside = (1_u32..).map(|n| self.dir.join(format!("index.old-{n}"))).find(|path| !path.exists());
+        let aside = aside.expect("there are more numbers than folders");
+        fs::rename(&index, &aside).map_err(failed)?;
+        Ok(Some(aside))
+    }
+
+    fn index(&self) -> PathBuf {
+        self.dir.join("index")
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.dir.join("ledger.sqlite")
+    }
+}

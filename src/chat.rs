@@ -1,0 +1,300 @@
+//! Asks a chat model behind any OpenAI-compatible endpoint, and gives its answer piece by piece.
+//!
+//! Knows nothing of documents or citations. Dropping the stream closes the connection, so the endpoint stops working.
+
+use std::sync::Arc;
+
+use async_openai::Client;
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use futures::{Stream, StreamExt};
+use secrecy::ExposeSecret;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use crate::config;
+use crate::error::Class;
+
+/// The largest list of models that is looked through for the one to use.
+const MODELS_LISTED_MAX: usize = 5;
+
+/// One message of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Message {
+    pub role: Role,
+    pub content: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+}
+
+/// What a caller may say about how its answer is written; the configuration says the rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sampling {
+    pub temperature: Option<f32>,
+    pub answer_tokens_max: Option<u32>,
+}
+
+/// A piece of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChatEvent {
+    Text(String),
+    /// The last item of a stream that went well.
+    End {
+        finish: Finish,
+        usage: Option<Usage>,
+    },
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    Stop,
+    /// It ran into the token limit: the answer is cut.
+    Length,
+    ContentFilter,
+}
+
+/// Tokens, as the endpoint counts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Usage {
+    pub prompt_tokens: u32,
+    #[serde(default)]
+    pub completion_tokens: u32,
+}
+
+/// Why a model did not answer. Says nothing of what the endpoint wrote: that can hold anything.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    #[error("the chat endpoint {base_url} is busy")]
+    Busy { base_url: String },
+    #[error("the chat endpoint {base_url} {reason}")]
+    Unavailable { base_url: String, reason: String },
+    #[error("the chat endpoint {base_url} refuses the request ({reason})")]
+    Refused { base_url: String, reason: String },
+    #[error("set up the chat client: {0}")]
+    Setup(String),
+}
+
+impl ChatError {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Busy { .. } => Class::Busy,
+            Self::Unavailable { .. } | Self::Setup(_) => Class::Unavailable,
+            Self::Refused { .. } => Class::Invalid,
+        }
+    }
+}
+
+/// A chat endpoint, and the model that is asked there. Cheap to clone.
+#[derive(Clone)]
+pub struct ChatClient(Arc<Inner>);
+
+struct Inner {
+    client: Client<OpenAIConfig>,
+    http: reqwest::Client,
+    config: config::Chat,
+    model: OnceCell<String>,
+}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    model: &'a str,
+    messages: &'a [Message],
+    temperature: f32,
+    max_tokens: u32,
+    stream: bool,
+    stream_options: StreamOptions,
+}
+
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
+}
+
+/// The parts of a streamed piece that are used. Servers differ in the rest, so the rest is not looked at.
+#[derive(Deserialize)]
+struct Piece {
+    #[serde(default)]
+    choices: Vec<Choice>,
+    usage: Option<Usage>,
+    error: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    delta: Option<Delta>,
+    finish_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Delta {
+    content: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Models {
+    data: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    id: String,
+}
+
+impl ChatClient {
+    /// Prepares the client. The endpoint is first asked when a question is.
+    pub fn new(config: config::Chat) -> Result<Self, ChatError> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(config.connect_timeout)
+            .read_timeout(config.read_timeout)
+            .build()
+            .map_err(|error| ChatError::Setup(error.to_string()))?;
+        let endpoint =
+            OpenAIConfig::new().with_api_base(&config.base_url).with_api_key(config.api_key.expose_secret());
+        let client = Client::with_config(endpoint).with_http_client(http.clone());
+        Ok(Self(Arc::new(Inner { client, http, model: OnceCell::new_with(config.model.clone()), config })))
+    }
+
+    pub fn base_url(&self) -> &str {
+        &self.0.config.base_url
+    }
+
+    /// The model that answers: the configured one, else the only one that the endpoint lists.
+    pub async fn model(&self) -> Result<&str, ChatError> {
+        self.0.model.get_or_try_init(|| self.only_model()).await.map(String::as_str)
+    }
+
+    async fn only_model(&self) -> Result<String, ChatError> {
+        let url = format!("{}/models", self.base_url());
+        let answer = self
+            .0
+            .http
+            .get(url)
+            .bearer_auth(self.0.config.api_key.expose_secret())
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status)
+            .map_err(|error| self.unreachable(&error))?;
+        let listed = answer.json::<Models>().await.map_err(|_| self.unavailable("lists no models; set chat.model"))?;
+        match listed.data.as_slice() {
+            [only] => Ok(only.id.clone()),
+            [] => Err(self.unavailable("lists no models; set chat.model")),
+            several => {
+                let names: Vec<&str> = several.iter().take(MODELS_LISTED_MAX).map(|m| m.id.as_str()).collect();
+                let (count, names) = (several.len(), names.join(", "));
+                Err(self.unavailable(&format!("lists {count} models ({names}, …); set chat.model to one of them")))
+            }
+        }
+    }
+
+    /// Sends the prompt. Exactly one terminal item follows the text: [`ChatEvent::End`] or an error.
+    pub async fn stream(
+        &self,
+        messages: &[Message],
+        sampling: Sampling,
+    ) -> Result<impl Stream<Item = Result<ChatEvent, ChatError>> + Send + use<>, ChatError> {
+        let config = &self.0.config;
+        let request = Request {
+            model: self.model().await?,
+            messages,
+            temperature: sampling.temperature.unwrap_or(config.temperature),
+            max_tokens: sampling.answer_tokens_max.map_or(config.answer_tokens_max, |n| n.min(config.answer_tokens_max)),
+            stream: true,
+            stream_options: StreamOptions { include_usage: true },
+        };
+        let mut pieces = self
+            .0
+            .client
+            .chat()
+            .create_stream_byot::<_, Piece>(&request)
+            .await
+            .map_err(|error| self.error(&error))?;
+        let this = self.clone();
+        Ok(async_stream::stream! {
+            let (mut finish, mut usage) = (None, None);
+            while let Some(piece) = pieces.next().await {
+                let piece = match piece {
+                    Ok(piece) => piece,
+                    Err(error) => {
+                        yield Err(this.error(&error));
+                        return;
+                    }
+                };
+                if piece.error.is_some() {
+                    yield Err(this.unavailable("failed in the middle of its answer"));
+                    return;
+                }
+                usage = piece.usage.or(usage);
+                for choice in piece.choices {
+                    finish = choice.finish_reason.as_deref().and_then(finish_of).or(finish);
+                    if let Some(text) = choice.delta.and_then(|d| d.content).filter(|text| !text.is_empty()) {
+                        yield Ok(ChatEvent::Text(text));
+                    }
+                }
+            }
+            yield match finish {
+                Some(finish) => Ok(ChatEvent::End { finish, usage }),
+                // Without a reason the connection was cut: what came may be half an answer.
+                None => Err(this.unavailable("ended its answer in the middle")),
+            };
+        })
+    }
+
+    fn unavailable(&self, reason: &str) -> ChatError {
+        ChatError::Unavailable { base_url: self.base_url().to_owned(), reason: reason.to_owned() }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> ChatError {
+        match error.status() {
+            Some(status) => self.status(status.as_u16()),
+            None if error.is_timeout() => self.unavailable("did not answer in time"),
+            None if error.is_connect() => self.unavailable("can't be reached"),
+            None => self.unavailable("broke off the connection"),
+        }
+    }
+
+    fn status(&self, status: u16) -> ChatError {
+        let base_url = self.base_url().to_owned();
+        match status {
+            429 => ChatError::Busy { base_url },
+            401 | 403 => self.unavailable(&format!("does not accept the key (status {status}); set chat.api_key")),
+            404 => self.unavailable("knows no such model or path (status 404); see chat.base_url and chat.model"),
+            400..500 => ChatError::Refused { base_url, reason: format!("status {status}") },
+            _ => self.unavailable(&format!("failed (status {status})")),
+        }
+    }
+
+    fn error(&self, error: &OpenAIError) -> ChatError {
+        match error {
+            OpenAIError::ApiError(answer) if answer.api_error.code.as_deref() == Some("context_length_exceeded") => {
+                ChatError::Refused {
+                    base_url: self.base_url().to_owned(),
+                    reason: "the prompt is longer than the model's context; lower retrieval.passage_tokens_max".into(),
+                }
+            }
+            OpenAIError::ApiError(answer) => self.status(answer.status_code.as_u16()),
+            OpenAIError::Reqwest(error) => self.unreachable(error),
+            OpenAIError::JSONDeserialize(..) => self.unavailable("sent something that is no chat completion"),
+            OpenAIError::StreamError(_) => self.unavailable("broke off its answer"),
+            OpenAIError::FileSaveError(_) | OpenAIError::FileReadError(_) | OpenAIError::InvalidArgument(_) => {
+                self.unavailable("could not be asked")
+            }
+        }
+    }
+}
+
+/// None for a reason that is none yet: some servers send an empty text with every piece.
+fn finish_of(reason: &str) -> Option<Finish> {
+    match reason {
+        "" => None,
+        "length" => Some(Finish::Length),
+        "content_filter" => Some(Finish::ContentFilter),
+        _ => Some(Finish::Stop),
+    }
+}

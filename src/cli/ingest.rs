@@ -1,0 +1,253 @@
+//! `cairn ingest`: files and folders in, with progress while it runs and every document accounted for at the end.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::{INTERRUPTED, collection};
+use crate::app::{App, DataDir};
+use crate::config::Config;
+use crate::document::CollectionName;
+use crate::ingest::source::{self, SourceLimits};
+use crate::ingest::worker::{self, Event, Summary};
+use crate::ingest::{IngestError, Outcome};
+use crate::tasks::{blocking, interrupted};
+
+/// How often a line of progress is printed where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+/// Failures that the summary lists; `--json` lists all.
+const FAILURES_SHOWN_MAX: usize = 20;
+
+#[derive(Debug, Args)]
+pub(super) struct IngestArgs {
+    /// Files and folders (.gitignore, .ignore and .cairnignore are honoured)
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    /// Where the documents go [default: ingest.collection]
+    #[arg(long, short)]
+    collection: Option<CollectionName>,
+    /// Remove documents below these paths that are there no more
+    #[arg(long)]
+    prune: bool,
+    /// Begin a new index (for another model or chunk size); the old one is kept beside it
+    #[arg(long)]
+    rebuild: bool,
+    /// Print a JSON object for each document and one for the whole
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<ExitCode> {
+    let collection = collection(args.collection.clone(), &config);
+    let limits = SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() };
+    let paths = args.paths.clone();
+    let walk = blocking(move || source::walk(&paths, &limits)).await?;
+    if args.rebuild {
+        rebuild(&config)?;
+    }
+    let app = App::open(config).await.context("open the index (a running server must be stopped while ingesting)")?;
+
+    let (found, whole) = (walk.found.iter().map(|f| f.path.clone()).collect::<HashSet<_>>(), walk.problems.is_empty());
+    let roots = walk.roots.clone();
+    let progress = Progress::new(&walk.found.iter().map(|f| f.bytes).collect::<Vec<_>>(), args.json);
+    let stopped = async {
+        let _ = interrupted().await;
+    };
+    let in_flight = app.config.ingest.documents_in_flight;
+    let on_event = |event: Event<'_>| progress.event(&event);
+    let mut summary = worker::run(&app.indexer, &collection, walk, in_flight, &on_event, stopped).await?;
+    progress.clear();
+    if summary.left == 0 {
+        if args.prune && whole {
+            summary.removed = worker::prune(&app.indexer, &collection, &roots, &found).await?;
+        } else if args.prune {
+            eprintln!("nothing was pruned: some paths could not be read, so what is missing may still be there");
+        }
+        if summary.indexed + summary.removed > 0 {
+            progress.say("optimizing the index");
+            app.store.optimize().await?;
+            progress.clear();
+        }
+    }
+    report(&summary, progress.started.elapsed(), args.json)?;
+    app.ledger.close().await;
+    Ok(match summary {
+        Summary { left: 1.., .. } => ExitCode::from(INTERRUPTED),
+        Summary { ref failed, .. } if !failed.is_empty() => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    })
+}
+
+fn rebuild(config: &Config) -> anyhow::Result<()> {
+    let data_dir = DataDir::lock(&config.data_dir)?;
+    if let Some(aside) = data_dir.set_index_aside()? {
+        eprintln!("the old index is kept in {}; remove it when you don't need it any more", aside.display());
+    }
+    Ok(())
+}
+
+/// Where a run stands: a bar on a terminal, a line now and then elsewhere, an object a document for machines.
+struct Progress {
+    bar: ProgressBar,
+    json: bool,
+    started: Instant,
+    documents: usize,
+    bytes: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    documents: usize,
+    bytes: u64,
+    chunks: usize,
+    line: Option<Instant>,
+}
+
+#[derive(Serialize)]
+struct DocumentLine<'a> {
+    event: &'static str,
+    path: &'a str,
+    outcome: &'static str,
+    chunks: Option<usize>,
+    reason: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SummaryLine<'a> {
+    event: &'static str,
+    indexed: usize,
+    unchanged: usize,
+    failed: Vec<FailedLine<'a>>,
+    removed: usize,
+    skipped: usize,
+    left: usize,
+    chunks: usize,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
+struct FailedLine<'a> {
+    path: String,
+    reason: &'a str,
+}
+
+impl Progress {
+    fn new(bytes: &[u64], json: bool) -> Self {
+        let total = bytes.iter().sum();
+        let style = ProgressStyle::with_template("{bar:30} {percent:>3} %  {msg}").expect("the template is constant");
+        let bar = ProgressBar::new(total).with_style(style);
+        Self {
+            bar: if json { ProgressBar::hidden() } else { bar },
+            json,
+            started: Instant::now(),
+            documents: bytes.len(),
+            bytes: total,
+            state: Mutex::default(),
+        }
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Chunks(chunks) => state.chunks += chunks,
+            Event::Document { found, result } => {
+                state.documents += 1;
+                state.bytes += found.bytes;
+                self.document(&found.path.to_string_lossy(), result);
+            }
+        }
+        self.bar.set_position(state.bytes);
+        let message = self.message(&state);
+        if self.bar.is_hidden() && !self.json && state.line.is_none_or(|line| line.elapsed() >= LINE_EVERY) {
+            state.line = Some(Instant::now());
+            eprintln!("ingest: {message}");
+        }
+        self.bar.set_message(message);
+    }
+
+    fn message(&self, state: &State) -> String {
+        let elapsed = self.started.elapsed();
+        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+        let (rate, share) =
+            (state.chunks as f64 / elapsed.as_secs_f64(), state.bytes as f64 / self.bytes.max(1) as f64);
+        let left = if share > 0.0 {
+            format!(", {} left", HumanDuration(elapsed.mul_f64((1.0 - share) / share)))
+        } else {
+            String::new()
+        };
+        format!(
+            "{} of {} documents, {} chunks, {rate:.0} chunks/s{left}",
+            state.documents, self.documents, state.chunks
+        )
+    }
+
+    fn document(&self, path: &str, result: &Result<Outcome, IngestError>) {
+        let (outcome, chunks, reason) = match result {
+            Ok(Outcome::Indexed { chunks }) => ("indexed", Some(*chunks), None),
+            Ok(Outcome::Unchanged) => ("unchanged", None, None),
+            Err(error) => ("failed", None, Some(error.to_string())),
+        };
+        if self.json {
+            let line = DocumentLine { event: "document", path, outcome, chunks, reason };
+            // A reader that went away costs the report, not the documents.
+            let _ = writeln!(io::stdout(), "{}", serde_json::to_string(&line).expect("a line of texts and numbers"));
+        }
+    }
+
+    fn say(&self, what: &'static str) {
+        self.bar.set_message(what);
+        if self.bar.is_hidden() && !self.json {
+            eprintln!("ingest: {what}");
+        }
+    }
+
+    fn clear(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::Result<()> {
+    let Summary { indexed, unchanged, failed, removed, skipped, chunks, left } = summary;
+    if json {
+        let line = SummaryLine {
+            event: "summary",
+            indexed: *indexed,
+            unchanged: *unchanged,
+            failed: failed
+                .iter()
+                .map(|f| FailedLine { path: f.path.display().to_string(), reason: &f.reason })
+                .collect(),
+            removed: *removed,
+            skipped: *skipped,
+            left: *left,
+            chunks: *chunks,
+            seconds: took.as_secs_f64(),
+        };
+        writeln!(io::stdout(), "{}", serde_json::to_string(&line)?)?;
+        return Ok(());
+    }
+    for failure in failed.iter().take(FAILURES_SHOWN_MAX) {
+        writeln!(io::stdout(), "failed: {}: {}", failure.path.display(), failure.reason)?;
+    }
+    if failed.len() > FAILURES_SHOWN_MAX {
+        writeln!(io::stdout(), "… and {} more failed (--json lists all)", failed.len() - FAILURES_SHOWN_MAX)?;
+    }
+    let failed = failed.len();
+    writeln!(io::stdout(), "{indexed} indexed ({chunks} chunks), {unchanged} unchanged, {failed} failed, {removed} removed, \
+         {skipped} skipped (not a known kind) in {:.1} s",
+        took.as_secs_f64()
+    )?;
+    if *left > 0 {
+        writeln!(io::stdout(), "interrupted with {left} documents to go: run it again to go on")?;
+    }
+    Ok(())
+}

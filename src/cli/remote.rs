@@ -1,0 +1,88 @@
+//! The way to the documents: the index itself, or the server that has it open.
+
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use eventsource_stream::Eventsource;
+use futures::{Stream, StreamExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::app::{App, AppError, DataDirError};
+use crate::config::Config;
+use crate::server::ask::{AskEvent, AskRequest};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Who answers this command.
+pub(super) enum Door {
+    /// This process, which has the data folder.
+    Here(Box<App>),
+    /// A server: the named one, or the one that was found to have the data folder.
+    Server(Remote),
+}
+
+impl Door {
+    pub(super) async fn open(server: Option<String>, config: Config) -> anyhow::Result<Self> {
+        if let Some(url) = server {
+            return Ok(Self::Server(Remote::new(&url)?));
+        }
+        match App::open(config).await {
+            Ok(app) => Ok(Self::Here(Box::new(app))),
+            Err(AppError::DataDir(DataDirError::InUse { server: Some(address), .. })) => {
+                Ok(Self::Server(Remote::new(&format!("http://{address}"))?))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// A running cairn server.
+pub(super) struct Remote {
+    base_url: String,
+    http: reqwest::Client,
+}
+
+impl Remote {
+    fn new(url: &str) -> anyhow::Result<Self> {
+        let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        // A server on this machine is not reached through a proxy, whatever HTTP_PROXY says.
+        let is_here = url.contains("//127.") || url.contains("//localhost") || url.contains("//[::1]");
+        let http = if is_here { builder.no_proxy() } else { builder }.build().context("set up HTTP")?;
+        Ok(Self { base_url: url.trim_end_matches('/').to_owned(), http })
+    }
+
+    /// Posts JSON, gives the JSON that comes back.
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.send(path, body).await?.json().await.context("read the server's answer")
+    }
+
+    /// Asks for an answer's events.
+    pub(super) async fn ask(
+        &self,
+        request: &AskRequest,
+    ) -> anyhow::Result<impl Stream<Item = anyhow::Result<AskEvent>> + use<>> {
+        let response = self.send("/v1/ask", request).await?;
+        let events = response.bytes_stream().eventsource();
+        Ok(events.filter_map(|event| async {
+            match event.context("read the server's answer") {
+                Ok(event) => AskEvent::parse(&event.event, &event.data).map_err(anyhow::Error::from).transpose(),
+                Err(error) => Some(Err(error)),
+            }
+        }))
+    }
+
+    async fn send(&self, path: &str, body: &impl Serialize) -> anyhow::Result<reqwest::Response> {
+        let url = format!("{}{path}", self.base_url);
+        let response =
+            self.http.post(&url).json(body).send().await.with_context(|| format!("reach the server {}", self.base_url))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let said: Value = response.json().await.unwrap_or_default();
+        let message = said["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
+        Err(anyhow!("the server {} answered {status}: {message}", self.base_url))
+    }
+}

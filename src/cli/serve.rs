@@ -1,0 +1,67 @@
+//! `cairn serve`: the HTTP service, until SIGTERM or Ctrl-C.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::server::{self, Service};
+use crate::tasks::{Tasks, interrupted};
+use crate::telemetry;
+
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+}
+
+impl ServeArgs {
+    pub(super) fn overrides(&self) -> Vec<(&'static str, String)> {
+        self.listen.map(|address| ("server.listen", address.to_string())).into_iter().collect()
+    }
+}
+
+pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let metrics = telemetry::start_metrics()?;
+    let listen = config.server.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("listen on {listen} (another one: --listen ADDRESS:PORT)"))?;
+    let address = listener.local_addr().context("read the address that is listened on")?;
+    let mut app = App::open(config).await?;
+    app.data_dir.announce(address)?;
+    if !address.ip().is_loopback() {
+        warn!(server.address = %address, "listening beyond this machine without keys: whoever reaches it can read every document");
+    }
+    match &app.answerer.chat {
+        Some(chat) => info!(chat.base_url = chat.base_url(), "answers are written by a chat model"),
+        None => info!("no chat endpoint is set: answers are extractive (chat.base_url sets one)"),
+    }
+    let tasks = Tasks::default();
+    let on_signal = tasks.clone();
+    tasks.spawn(async move {
+        tokio::select! {
+            signal = interrupted() => info!(signal = signal.unwrap_or("none"), "stopping: running answers may end"),
+            () = on_signal.stopped() => {}
+        }
+        on_signal.stop();
+    });
+    let service = Service::new(
+        app.answerer.clone(),
+        app.store.clone(),
+        app.ledger.clone(),
+        app.config.ingest.collection.clone(),
+        metrics,
+        app.config.server.clone(),
+    );
+    info!(server.address = %address, "serving http://{address} (API page: http://{address}/docs)");
+    let in_time = server::serve(listener, service, &tasks).await.context("serve")?;
+    app.ledger.close().await;
+    Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

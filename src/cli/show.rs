@@ -1,0 +1,94 @@
+//! How answers, sources and passages look on a terminal.
+
+use std::io::{self, Write};
+
+use crate::server::ask::{AskEvent, CitationWire, DoneWire, NearestWire, SourceWire};
+
+/// Characters of a passage or a quote that one line shows.
+const LINE_CHARS_MAX: usize = 160;
+
+/// Prints an answer while it comes and its sources under it.
+#[derive(Default)]
+pub(super) struct AnswerPrinter {
+    citations: Vec<CitationWire>,
+}
+
+impl AnswerPrinter {
+    /// Prints one event. The end of the answer is given back.
+    pub(super) fn event(&mut self, event: AskEvent, out: &mut impl Write) -> io::Result<Option<DoneWire>> {
+        match event {
+            AskEvent::Sources(_) => {}
+            AskEvent::Delta(delta) => {
+                write!(out, "{}", delta.text)?;
+                out.flush()?;
+            }
+            AskEvent::Citation(citation) => self.citations.push(citation),
+            AskEvent::Done(done) => {
+                self.end(&done, out)?;
+                return Ok(Some(done));
+            }
+            AskEvent::Error(body) => {
+                writeln!(out)?;
+                return Err(io::Error::other(body.error.message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn end(&mut self, done: &DoneWire, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out)?;
+        if done.finish_reason == "length" {
+            writeln!(out, "\n(cut off: the answer ran into its limit)")?;
+        }
+        if !self.citations.is_empty() {
+            writeln!(out, "\nSources")?;
+        }
+        self.citations.sort_by_key(|citation| (citation.number, citation.span.start));
+        self.citations.dedup_by_key(|citation| (citation.number, citation.span));
+        let mut last = 0;
+        for citation in &self.citations {
+            if citation.number != last {
+                let place = place(&citation.title, &citation.headings);
+                writeln!(out, "  [{}] {place}\n      {}", citation.number, citation.uri)?;
+                last = citation.number;
+            }
+            let (quote, span) = (one_line(&citation.quote), citation.span);
+            writeln!(out, "      bytes {}-{}: “{quote}”", span.start, span.end)?;
+        }
+        nearest(&done.nearest, out)
+    }
+}
+
+fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {
+    if documents.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nThe nearest documents:")?;
+    for document in documents {
+        let place = place(&document.title, &document.headings);
+        writeln!(out, "  - {place} (similarity {:.2})\n    {}", document.similarity, document.uri)?;
+    }
+    Ok(())
+}
+
+/// A passage found by a search.
+pub(super) fn passage(source: &SourceWire, out: &mut impl Write) -> io::Result<()> {
+    let place = place(&source.title, &source.headings);
+    writeln!(out, "{:>2}. {place}", source.number)?;
+    writeln!(out, "    score {:.3}, similarity {:.2}, {}", source.score, source.similarity, source.uri)?;
+    writeln!(out, "    {}", one_line(&source.text))
+}
+
+/// "Title > Heading > Heading", without saying the title twice.
+fn place(title: &str, headings: &[String]) -> String {
+    let below = headings.iter().map(String::as_str).filter(|heading| *heading != title);
+    std::iter::once(title).chain(below).collect::<Vec<_>>().join(" > ")
+}
+
+fn one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LINE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", line.split_at(end).0),
+        None => line,
+    }
+}

@@ -1,0 +1,367 @@
+//! Layers of TOML, environment and flags in; one typed, checked [`Config`] out.
+//!
+//! `config/default.toml` < a file < `CAIRN__SECTION__KEY` < flags. Nothing outside this module reads the environment,
+//! and nothing after it validates a setting again. Keys and secrets never appear in an error.
+
+mod raw;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use raw::{Answer, Ingest, Log, LogFormat, Retrieval, Server, Store};
+use secrecy::{ExposeSecret, SecretString};
+
+use raw::Raw;
+
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+/// Read from the current folder when no file is named.
+const FILE_DEFAULT: &str = "cairn.toml";
+/// Names the file where no flag does.
+const FILE_VARIABLE: &str = "CAIRN_CONFIG";
+const OPENAI_URL: &str = "https://api.openai.com/v1";
+
+/// Everything that cairn was told, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub models_dir: PathBuf,
+    pub embed: Embed,
+    pub ingest: Ingest,
+    pub store: Store,
+    pub retrieval: Retrieval,
+    /// None: answers are extractive.
+    pub chat: Option<Chat>,
+    pub answer: Answer,
+    pub server: Server,
+    pub log: Log,
+}
+
+/// What turns texts into vectors.
+#[derive(Debug, Clone)]
+pub struct Embed {
+    pub model: String,
+    pub question_prefix: String,
+    pub passage_prefix: String,
+    pub place: EmbedPlace,
+}
+
+/// Where the embedding model runs.
+#[derive(Debug, Clone)]
+pub enum EmbedPlace {
+    /// In this process, on so many threads.
+    Local { threads: usize },
+    Remote(RemoteEmbed),
+}
+
+/// An OpenAI-compatible `/v1/embeddings` endpoint.
+#[derive(Debug, Clone)]
+pub struct RemoteEmbed {
+    pub base_url: String,
+    pub api_key: SecretString,
+    pub dimensions: usize,
+    pub tokens_max: usize,
+    pub tokenizer_file: Option<PathBuf>,
+    pub timeout: Duration,
+}
+
+/// An OpenAI-compatible chat endpoint and how it is asked.
+#[derive(Debug, Clone)]
+pub struct Chat {
+    pub base_url: String,
+    pub api_key: SecretString,
+    /// None: the one model that the endpoint lists.
+    pub model: Option<String>,
+    pub temperature: f32,
+    pub answer_tokens_max: u32,
+    pub connect_timeout: Duration,
+    pub read_timeout: Duration,
+    pub prompt_file: Option<PathBuf>,
+}
+
+/// Why a configuration can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("read configuration: {0}")]
+    Read(#[from] config::ConfigError),
+    #[error("read {path}: {source}")]
+    Secret { path: PathBuf, source: std::io::Error },
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// The environment, as the layers see it. A map of its own, so that tests need not change the process's.
+pub type Environment = HashMap<String, String>;
+
+impl Config {
+    /// The configuration of this process. `overrides` are flags, as `("section.key", "value")`.
+    pub fn load(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Self, ConfigError> {
+        // Variables that are no UTF-8 are none of ours.
+        #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+        let environment: Environment =
+            std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
+        let named = environment.get(FILE_VARIABLE).map(PathBuf::from);
+        Self::from_layers(file.or(named.as_deref()), &environment, overrides)
+    }
+
+    /// The same from an environment that is given.
+    pub fn from_layers(
+        file: Option<&Path>,
+        environment: &Environment,
+        overrides: &[(&str, String)],
+    ) -> Result<Self, ConfigError> {
+        let mut layers =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+        layers = match file {
+            Some(path) => layers.add_source(config::File::from(path).format(config::FileFormat::Toml)),
+            None => layers.add_source(
+                config::File::from(Path::new(FILE_DEFAULT)).format(config::FileFormat::Toml).required(false),
+            ),
+        };
+        layers = layers.add_source(
+            config::Environment::with_prefix("CAIRN")
+                .prefix_separator("__")
+                .separator("__")
+                .source(Some(environment.clone())),
+        );
+        for (key, value) in overrides {
+            layers = layers.set_override(key, value.as_str())?;
+        }
+        resolve(layers.build()?.try_deserialize::<Raw>()?, environment)
+    }
+}
+
+fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
+    check_ingest(&raw.ingest)?;
+    check_retrieval(&raw.retrieval)?;
+    check_server(&raw.server)?;
+    Ok(Config {
+        data_dir: folder(raw.data.dir, environment, "XDG_DATA_HOME", ".local/share", "cairn")?,
+        models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
+        embed: embed(raw.embed)?,
+        ingest: raw.ingest,
+        store: raw.store,
+        retrieval: raw.retrieval,
+        chat: chat(raw.chat, environment)?,
+        answer: raw.answer,
+        server: raw.server,
+        log: raw.log,
+    })
+}
+
+/// The folder as configured, else the XDG base directory's: <https://specifications.freedesktop.org/basedir-spec/>.
+fn folder(
+    configured: PathBuf,
+    environment: &Environment,
+    xdg: &str,
+    below_home: &str,
+    name: &str,
+) -> Result<PathBuf, ConfigError> {
+    let set = |key: &str| environment.get(key).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if !configured.as_os_str().is_empty() {
+        return Ok(configured);
+    }
+    set(xdg)
+        .or_else(|| set("HOME").map(|home| home.join(below_home)))
+        .map(|base| base.join(name))
+        .ok_or_else(|| ConfigError::Invalid(format!("neither HOME nor {xdg} is set: name data.dir and models.dir")))
+}
+
+fn embed(raw: raw::Embed) -> Result<Embed, ConfigError> {
+    if raw.model.is_empty() {
+        return Err(ConfigError::Invalid("embed.model is empty, must name a model".into()));
+    }
+    let place = if raw.base_url.is_empty() {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        EmbedPlace::Local { threads: if raw.threads == 0 { cores } else { raw.threads } }
+    } else {
+        if raw.dimensions == 0 {
+            return Err(ConfigError::Invalid(
+                "embed.base_url is set, so embed.dimensions must be the model's vector length".into(),
+            ));
+        }
+        EmbedPlace::Remote(RemoteEmbed {
+            base_url: url("embed.base_url", &raw.base_url)?,
+            api_key: secret("embed", raw.api_key, &raw.api_key_file)?.unwrap_or_default(),
+            dimensions: raw.dimensions,
+            tokens_max: raw.tokens_max,
+            tokenizer_file: named(raw.tokenizer_file),
+            timeout: raw.timeout,
+        })
+    };
+    Ok(Embed { model: raw.model, question_prefix: raw.question_prefix, passage_prefix: raw.passage_prefix, place })
+}
+
+fn chat(raw: raw::Chat, environment: &Environment) -> Result<Option<Chat>, ConfigError> {
+    let set = |key: &str| environment.get(key).filter(|v| !v.is_empty()).cloned();
+    let key = secret("chat", raw.api_key, &raw.api_key_file)?.or_else(|| set("OPENAI_API_KEY").map(SecretString::from));
+    let base_url = if raw.base_url.is_empty() { set("OPENAI_BASE_URL") } else { Some(raw.base_url) };
+    let base_url = match (base_url, &key) {
+        (Some(base_url), _) => url("chat.base_url", &base_url)?,
+        (None, Some(_)) => OPENAI_URL.to_owned(),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(Chat {
+        base_url,
+        api_key: key.unwrap_or_default(),
+        model: Some(raw.model).filter(|model| !model.is_empty()),
+        temperature: raw.temperature,
+        answer_tokens_max: raw.answer_tokens_max,
+        connect_timeout: raw.connect_timeout,
+        read_timeout: raw.read_timeout,
+        prompt_file: named(raw.prompt_file),
+    }))
+}
+
+fn named(path: PathBuf) -> Option<PathBuf> {
+    Some(path).filter(|path| !path.as_os_str().is_empty())
+}
+
+fn secret(section: &str, value: SecretString, file: &Path) -> Result<Option<SecretString>, ConfigError> {
+    let given = !value.expose_secret().is_empty();
+    if file.as_os_str().is_empty() {
+        return Ok(given.then_some(value));
+    }
+    if given {
+        return Err(ConfigError::Invalid(format!("both {section}.api_key and {section}.api_key_file are set: keep one")));
+    }
+    let text =
+        fs::read_to_string(file).map_err(|source| ConfigError::Secret { path: file.to_path_buf(), source })?;
+    Ok(Some(SecretString::from(text.trim().to_owned())))
+}
+
+fn url(key: &str, value: &str) -> Result<String, ConfigError> {
+    match reqwest::Url::parse(value) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {
+            Ok(value.trim_end_matches('/').to_owned())
+        }
+        Ok(_) | Err(_) => Err(ConfigError::Invalid(format!(
+            "{key} is {value:?}, must be a URL such as \"http://127.0.0.1:11434/v1\""
+        ))),
+    }
+}
+
+fn check_ingest(ingest: &Ingest) -> Result<(), ConfigError> {
+    at_least("ingest.documents_in_flight", ingest.documents_in_flight, 1)?;
+    at_least("ingest.chunks_per_batch", ingest.chunks_per_batch, 1)?;
+    at_least("ingest.chunk_tokens_max", ingest.chunk_tokens_max, 32)?;
+    let (heading, chunk) = (ingest.heading_tokens_max, ingest.chunk_tokens_max);
+    if heading > chunk / 2 {
+        return Err(ConfigError::Invalid(format!(
+            "ingest.heading_tokens_max is {heading}, must be at most half of ingest.chunk_tokens_max ({chunk})"
+        )));
+    }
+    Ok(())
+}
+
+fn check_retrieval(retrieval: &Retrieval) -> Result<(), ConfigError> {
+    let (candidates, passages) = (retrieval.candidates, retrieval.passages_max);
+    at_least("retrieval.passages_max", passages, 1)?;
+    if candidates < passages {
+        return Err(ConfigError::Invalid(format!(
+            "retrieval.candidates is {candidates}, must be at least retrieval.passages_max ({passages})"
+        )));
+    }
+    if !(-1.0..=1.0).contains(&retrieval.similarity_min) {
+        let found = retrieval.similarity_min;
+        return Err(ConfigError::Invalid(format!("retrieval.similarity_min is {found}, must be in -1..=1")));
+    }
+    if !(0.0..=1.0).contains(&retrieval.overlap_max) {
+        let found = retrieval.overlap_max;
+        return Err(ConfigError::Invalid(format!("retrieval.overlap_max is {found}, must be in 0..=1")));
+    }
+    Ok(())
+}
+
+fn check_server(server: &Server) -> Result<(), ConfigError> {
+    at_least("server.answers_max", server.answers_max, 1)?;
+    at_least("server.in_flight_max", server.in_flight_max, server.answers_max)
+}
+
+fn at_least(key: &str, found: usize, least: usize) -> Result<(), ConfigError> {
+    if found < least {
+        return Err(ConfigError::Invalid(format!("{key} is {found}, must be at least {least}")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn environment(pairs: &[(&str, &str)]) -> Environment {
+        [("HOME", "/home/someone")].iter().chain(pairs).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn the_defaults_are_a_whole_configuration() {
+        let config = Config::from_layers(None, &environment(&[]), &[]).unwrap();
+        assert_eq!(config.data_dir, PathBuf::from("/home/someone/.local/share/cairn"));
+        assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+        assert!(config.chat.is_none());
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_over_the_file_over_the_defaults() {
+        let file = file("[retrieval]\npassages_max = 3\n[server]\nin_flight_max = 20\nlisten = \"127.0.0.1:1\"\n");
+        let environment = environment(&[("CAIRN__SERVER__LISTEN", "127.0.0.1:2"), ("CAIRN__SERVER__ANSWERS_MAX", "9")]);
+        let config =
+            Config::from_layers(Some(file.path()), &environment, &[("server.listen", "127.0.0.1:3".into())]).unwrap();
+        assert_eq!(config.server.listen.port(), 3, "flag");
+        assert_eq!(config.server.answers_max, 9, "environment");
+        assert_eq!(config.server.in_flight_max, 20, "file");
+        assert_eq!(config.retrieval.candidates, 50, "default");
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it_in_a_file_and_in_the_environment() {
+        let file = file("[retrieval]\ntop_k = 3\n");
+        let error = Config::from_layers(Some(file.path()), &environment(&[]), &[]).unwrap_err().to_string();
+        assert!(error.contains("top_k"), "{error}");
+        let error = Config::from_layers(None, &environment(&[("CAIRN__CHAT__BASEURL", "x")]), &[]).unwrap_err();
+        assert!(error.to_string().contains("baseurl"), "{error}");
+    }
+
+    #[test]
+    fn a_named_file_that_is_missing_is_an_error() {
+        let error = Config::from_layers(Some(Path::new("/nowhere/cairn.toml")), &environment(&[]), &[]).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/cairn.toml"), "{error}");
+    }
+
+    #[test]
+    fn openai_variables_choose_the_endpoint_unless_cairns_own_do() {
+        let chat = |pairs: &[(&str, &str)]| Config::from_layers(None, &environment(pairs), &[]).unwrap().chat.unwrap();
+        assert_eq!(chat(&[("OPENAI_API_KEY", "k")]).base_url, OPENAI_URL);
+        assert_eq!(chat(&[("OPENAI_BASE_URL", "http://a/v1/")]).base_url, "http://a/v1");
+        let both = [("OPENAI_BASE_URL", "http://a/v1"), ("CAIRN__CHAT__BASE_URL", "http://b/v1")];
+        assert_eq!(chat(&both).base_url, "http://b/v1");
+    }
+
+    #[test]
+    fn a_key_comes_from_a_file_and_never_shows() {
+        let key = file("sk-secret\n");
+        let pairs = [
+            ("CAIRN__CHAT__BASE_URL", "http://a/v1"),
+            ("CAIRN__CHAT__API_KEY_FILE", key.path().to_str().unwrap()),
+        ];
+        let config = Config::from_layers(None, &environment(&pairs), &[]).unwrap();
+        assert_eq!(config.chat.as_ref().unwrap().api_key.expose_secret(), "sk-secret");
+        assert!(!format!("{config:?}").contains("sk-secret"));
+    }
+
+    #[test]
+    fn values_that_contradict_each_other_are_refused_with_both_names() {
+        let error =
+            Config::from_layers(None, &environment(&[("CAIRN__RETRIEVAL__CANDIDATES", "2")]), &[]).unwrap_err();
+        assert!(error.to_string().contains("retrieval.passages_max (6)"), "{error}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The configuration as it is written: one struct a section, every key known, nothing checked yet.
+//!
+//! The sections that need no second look are the ones that [`Config`](super::Config) hands out; the others have an
+//! empty text where a value is left to be found elsewhere, which `Config` resolves.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::document::CollectionName;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Raw {
+    pub(super) data: Folder,
+    pub(super) models: Folder,
+    pub(super) embed: Embed,
+    pub(super) ingest: Ingest,
+    pub(super) store: Store,
+    pub(super) retrieval: Retrieval,
+    pub(super) chat: Chat,
+    pub(super) answer: Answer,
+    pub(super) server: Server,
+    pub(super) log: Log,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Folder {
+    pub(super) dir: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Embed {
+    pub(super) model: String,
+    pub(super) question_prefix: String,
+    pub(super) passage_prefix: String,
+    pub(super) threads: usize,
+    pub(super) base_url: String,
+    pub(super) api_key: SecretString,
+    pub(super) api_key_file: PathBuf,
+    pub(super) dimensions: usize,
+    pub(super) tokens_max: usize,
+    pub(super) tokenizer_file: PathBuf,
+    #[serde(with = "humantime_serde")]
+    pub(super) timeout: Duration,
+}
+
+/// How documents become chunks. See `config/default.toml` for each key's meaning.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    pub collection: CollectionName,
+    pub chunk_tokens_max: usize,
+    pub heading_tokens_max: usize,
+    pub file_bytes_max: ByteSize,
+    pub documents_in_flight: usize,
+    pub chunks_per_batch: usize,
+}
+
+/// How the vector store builds and searches its graph.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub hnsw_m: usize,
+    pub hnsw_ef_construct: usize,
+    pub hnsw_ef: usize,
+}
+
+/// Which passages an answer may rely on.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retrieval {
+    pub candidates: usize,
+    pub passages_max: usize,
+    pub passage_tokens_max: usize,
+    pub similarity_min: f32,
+    pub overlap_max: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Chat {
+    pub(super) base_url: String,
+    pub(super) api_key: SecretString,
+    pub(super) api_key_file: PathBuf,
+    pub(super) model: String,
+    pub(super) temperature: f32,
+    pub(super) answer_tokens_max: u32,
+    #[serde(with = "humantime_serde")]
+    pub(super) connect_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub(super) read_timeout: Duration,
+    pub(super) prompt_file: PathBuf,
+}
+
+/// What a question may bring, and how long an extractive answer gets.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    pub question_bytes_max: ByteSize,
+    pub history_messages_max: usize,
+    pub message_bytes_max: ByteSize,
+    pub quotes_max: usize,
+}
+
+/// The HTTP service and its bounds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    pub listen: SocketAddr,
+    pub in_flight_max: usize,
+    pub answers_max: usize,
+    #[serde(with = "humantime_serde")]
+    pub queue_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub answer_timeout: Duration,
+    pub body_bytes_max: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    #[serde(with = "humantime_serde")]
+    pub drain_timeout: Duration,
+}
+
+/// What is logged, and in which form.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    Text,
+    Json,
+}

@@ -1,0 +1,346 @@
+//! Dense vectors by an ONNX model in this process, through fastembed.
+//!
+//! Each model lives on a thread that owns it; a bounded mailbox feeds them. Every text is embedded alone: padding a
+//! batch to its longest text costs more than batching saves on a CPU, and an int8 model's vector depends on what else
+//! is in its batch, while here the same text always gives the same vector.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use fastembed::{
+    EmbeddingModel, InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles,
+    UserDefinedEmbeddingModel,
+};
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{EmbedError, Embedder, Prefixes, Purpose, TokenCounter};
+use crate::document::sha256;
+
+/// Oldest ONNX Runtime that fastembed 7.5 works with, and the one that `scripts/fetch` brings.
+const RUNTIME_FETCHED: &str = "1.31.1";
+/// Longest text of a model whose files don't say.
+const TOKENS_MAX_DEFAULT: usize = 512;
+/// Texts that wait for each model thread: enough to keep it busy, few enough that a question is soon served.
+const MAILBOX_PER_THREAD: usize = 2;
+const HOW_TO_GET: &str = "run `scripts/fetch`, or set CAIRN__MODELS__DIR to a folder that holds it (`cairn doctor` says more)";
+
+/// ONNX Runtime, loaded into this process.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    pub library: PathBuf,
+}
+
+impl Runtime {
+    /// Loads the newest `onnxruntime/libonnxruntime.so.*` below the models folder. It stays for the process's life.
+    pub fn load(models_dir: &Path) -> Result<Self, EmbedError> {
+        let folder = models_dir.join("onnxruntime");
+        let library = newest_library(&folder).ok_or_else(|| {
+            let wanted = folder.join(format!("libonnxruntime.so.{RUNTIME_FETCHED}"));
+            EmbedError::Unusable(format!("ONNX Runtime is missing ({}): {HOW_TO_GET}", wanted.display()))
+        })?;
+        // fastembed panics on a library that is missing or too old; asked here first, it is an error.
+        let _environment = ort::init_from(&library).map_err(|error| {
+            EmbedError::Unusable(format!("ONNX Runtime can't be used: {error}; it must be 1.24 or newer: {HOW_TO_GET}"))
+        })?;
+        Ok(Self { library })
+    }
+}
+
+fn newest_library(folder: &Path) -> Option<PathBuf> {
+    let version = |path: &PathBuf| -> Vec<u32> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        name.split('.').filter_map(|part| part.parse().ok()).collect()
+    };
+    fs::read_dir(folder)
+        .ok()?
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime.so")))
+        .max_by_key(version)
+}
+
+/// The files of one model: `model.onnx` and `tokenizer.json`, and what else lies beside them.
+#[derive(Debug, Clone)]
+pub struct ModelFiles {
+    pub name: String,
+    pub folder: PathBuf,
+}
+
+impl ModelFiles {
+    /// `model` is a folder, or a name below the models folder, as fastembed spells it (in any case).
+    pub fn find(models_dir: &Path, model: &str) -> Result<Self, EmbedError> {
+        let name = EmbeddingModel::from_str(model).map_or_else(|_| model.to_owned(), |known| known.to_string());
+        let folder = if model.contains('/') { PathBuf::from(model) } else { models_dir.join(&name) };
+        for file in ["model.onnx", "tokenizer.json"] {
+            let path = folder.join(file);
+            if !path.is_file() {
+                return Err(EmbedError::Unusable(format!(
+                    "the embedding model {name} is missing ({}): {HOW_TO_GET}; `cairn models fetch {name}` asks the \
+                     Hugging Face hub",
+                    path.display()
+                )));
+            }
+        }
+        Ok(Self { name, folder })
+    }
+
+    /// SHA-256 of `model.onnx`, in hexadecimal.
+    pub fn sha256(&self) -> Result<String, EmbedError> {
+        Ok(sha256(&self.read("model.onnx")?))
+    }
+
+    fn read(&self, file: &str) -> Result<Vec<u8>, EmbedError> {
+        let path = self.folder.join(file);
+        fs::read(&path).map_err(|error| EmbedError::Unusable(format!("read {}: {error}", path.display())))
+    }
+
+    /// A JSON file that some models come without.
+    fn json(&self, file: &str) -> Value {
+        self.read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or(Value::Null)
+    }
+
+    fn tokens_max(&self) -> usize {
+        let small = |value: &Value| value.as_f64().filter(|max| *max > 0.0 && *max < 1e6);
+        let tokenizer = small(&self.json("tokenizer_config.json")["model_max_length"]);
+        let positions = small(&self.json("config.json")["max_position_embeddings"]);
+        let least = [tokenizer, positions].into_iter().flatten().fold(f64::INFINITY, f64::min);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive and below a million")]
+        if least.is_finite() { least as usize } else { TOKENS_MAX_DEFAULT }
+    }
+
+    /// How token vectors become one: as fastembed knows it for its models, else as the folder's own
+    /// `1_Pooling/config.json` says, else the mean.
+    fn pooling(&self) -> Pooling {
+        if let Some(pooling) =
+            EmbeddingModel::from_str(&self.name).ok().and_then(|m| TextEmbedding::get_default_pooling_method(&m))
+        {
+            return pooling;
+        }
+        match self.json("1_Pooling/config.json")["pooling_mode_cls_token"].as_bool() {
+            Some(true) => Pooling::Cls,
+            Some(false) | None => Pooling::Mean,
+        }
+    }
+
+    fn load(&self, tokens_max: usize) -> Result<TextEmbedding, EmbedError> {
+        let or_default = |file: &str, default: Value| {
+            let found = self.json(file);
+            if found.is_null() { default } else { found }.to_string().into_bytes()
+        };
+        let tokenizer_files = TokenizerFiles {
+            tokenizer_file: self.read("tokenizer.json")?,
+            config_file: or_default("config.json", json!({ "pad_token_id": 0 })),
+            special_tokens_map_file: or_default("special_tokens_map.json", json!({})),
+            tokenizer_config_file: or_default(
+                "tokenizer_config.json",
+                json!({ "model_max_length": tokens_max, "pad_token": "[PAD]" }),
+            ),
+        };
+        let mut model = UserDefinedEmbeddingModel::new(self.read("model.onnx")?, tokenizer_files)
+            .with_pooling(self.pooling())
+            .with_quantization(QuantizationMode::None);
+        for (name, bytes) in self.external_data()? {
+            model = model.with_external_initializer(name, bytes);
+        }
+        let options = InitOptionsUserDefined::new().with_max_length(tokens_max).with_intra_threads(1);
+        TextEmbedding::try_new_from_user_defined(model, options)
+            .map_err(|error| EmbedError::Unusable(format!("load the embedding model {}: {error}", self.name)))
+    }
+
+    /// Weights that lie beside `model.onnx`, as large models have them.
+    fn external_data(&self) -> Result<Vec<(String, Vec<u8>)>, EmbedError> {
+        let unreadable = |error| EmbedError::Unusable(format!("read {}: {error}", self.folder.display()));
+        let mut data = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".onnx_data") || name.ends_with(".onnx.data") {
+                let bytes = self.read(&name)?;
+                data.push((name, bytes));
+            }
+        }
+        Ok(data)
+    }
+}
+
+/// One text for one model thread.
+struct Job {
+    text: String,
+    reply: oneshot::Sender<Result<Vec<f32>, EmbedError>>,
+}
+
+/// An embedder whose models run in this process.
+pub struct LocalEmbedder {
+    jobs: mpsc::Sender<Job>,
+    prefixes: Prefixes,
+    token_counter: TokenCounter,
+    tokens_max: usize,
+    dimensions: usize,
+    fingerprint: String,
+}
+
+impl LocalEmbedder {
+    /// Loads the model once for each thread. Blocks for about a tenth of a second.
+    pub fn start(files: &ModelFiles, prefixes: Prefixes, threads: usize) -> Result<Self, EmbedError> {
+        let token_counter = TokenCounter::load(&files.folder.join("tokenizer.json"))
+            .map_err(|error| EmbedError::Unusable(error.to_string()))?;
+        let tokens_max = files.tokens_max();
+        let fingerprint = format!(
+            "{} sha256:{} prefixes:{:?},{:?}",
+            files.name,
+            files.sha256()?,
+            prefixes.question,
+            prefixes.passage
+        );
+        let (jobs, mailbox) = mpsc::channel(MAILBOX_PER_THREAD * threads);
+        let mailbox = Arc::new(Mutex::new(mailbox));
+        let (ready, started) = std::sync::mpsc::channel();
+        for number in 0..threads {
+            let (files, mailbox, ready) = (files.clone(), Arc::clone(&mailbox), ready.clone());
+            std::thread::Builder::new()
+                .name(format!("embed-{number}"))
+                .spawn(move || own_model(&files, tokens_max, &mailbox, &ready))
+                .map_err(|error| EmbedError::Unusable(format!("start a thread: {error}")))?;
+        }
+        drop(ready);
+        let mut dimensions = 0;
+        for loaded in started {
+            dimensions = loaded?;
+        }
+        Ok(Self { jobs, prefixes, token_counter, tokens_max, dimensions, fingerprint })
+    }
+}
+
+/// The whole life of one model thread: load, say so, then serve until the embedder is gone.
+fn own_model(
+    files: &ModelFiles,
+    tokens_max: usize,
+    mailbox: &Mutex<mpsc::Receiver<Job>>,
+    ready: &std::sync::mpsc::Sender<Result<usize, EmbedError>>,
+) {
+    let loaded = files.load(tokens_max).and_then(|mut model| {
+        let dimensions = embed_one(&mut model, "ready")?.len();
+        Ok((model, dimensions))
+    });
+    let mut model = match loaded {
+        Ok((model, dimensions)) => {
+            let _ = ready.send(Ok(dimensions));
+            model
+        }
+        Err(error) => {
+            let _ = ready.send(Err(error));
+            return;
+        }
+    };
+    loop {
+        let job = mailbox.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(job) = job else { return };
+        if job.reply.is_closed() {
+            continue; // The caller gave up; spend nothing on a vector that nobody reads.
+        }
+        let _ = job.reply.send(embed_one(&mut model, &job.text));
+    }
+}
+
+fn embed_one(model: &mut TextEmbedding, text: &str) -> Result<Vec<f32>, EmbedError> {
+    let vector = model
+        .embed([text], None)
+        .map_err(|error| EmbedError::Model(error.to_string()))?
+        .pop()
+        .ok_or_else(|| EmbedError::Model("the model gave no vector".into()))?;
+    if vector.iter().all(|x| x.is_finite()) {
+        Ok(vector)
+    } else {
+        Err(EmbedError::Model("the model gave a vector that is not finite".into()))
+    }
+}
+
+#[async_trait]
+impl Embedder for LocalEmbedder {
+    async fn embed(&self, purpose: Purpose, texts: Vec<String>) -> Result<Vec<Vec<f32>>, EmbedError> {
+        let gone = || EmbedError::Model("the embedding threads are gone".into());
+        let mut replies = Vec::with_capacity(texts.len());
+        for text in texts {
+            let text = format!("{}{text}", self.prefixes.of(purpose));
+            let tokens = self.token_counter.count(&text) + self.token_counter.special_tokens();
+            if tokens > self.tokens_max {
+                return Err(EmbedError::TooLong { tokens, tokens_max: self.tokens_max });
+            }
+            let (reply, vector) = oneshot::channel();
+            self.jobs.send(Job { text, reply }).await.map_err(|_| gone())?;
+            replies.push(vector);
+        }
+        let mut vectors = Vec::with_capacity(replies.len());
+        for reply in replies {
+            vectors.push(reply.await.map_err(|_| gone())??);
+        }
+        Ok(vectors)
+    }
+
+    fn dimensions(&self) -> usize {
+        self.dimensions
+    }
+
+    fn tokens_max(&self) -> usize {
+        self.tokens_max
+    }
+
+    fn token_counter(&self) -> &TokenCounter {
+        &self.token_counter
+    }
+
+    fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+/// The models that [`fetch`] can bring: fastembed's name, the hub's, the vector length.
+pub fn catalogue() -> Vec<(String, String, usize)> {
+    TextEmbedding::list_supported_models()
+        .into_iter()
+        .map(|info| (info.model.to_string(), info.model_code, info.dim))
+        .collect()
+}
+
+/// Brings one of fastembed's models from the Hugging Face hub into the models folder, whole or not at all.
+pub fn fetch(models_dir: &Path, model: &str) -> Result<ModelFiles, EmbedError> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| EmbedError::Unusable(format!("{what}: {error}"));
+    let known = EmbeddingModel::from_str(model).map_err(|_| {
+        EmbedError::Unusable(format!("{model:?} is none of fastembed's models: `cairn models list` prints them"))
+    })?;
+    let info = TextEmbedding::get_model_info(&known).map_err(|error| failed("look the model up", &error))?;
+    let name = known.to_string();
+    let staging = models_dir.join(format!(".{name}.part"));
+    let hub = hf_hub::api::sync::ApiBuilder::from_env()
+        .with_cache_dir(staging.join("hub"))
+        .with_progress(true)
+        .build()
+        .map_err(|error| failed("reach the Hugging Face hub", &error))?
+        .model(info.model_code.clone());
+    let required = [(info.model_file.as_str(), "model.onnx"), ("tokenizer.json", "tokenizer.json")];
+    let beside = info.additional_files.iter().map(|file| (file.as_str(), base_name(file)));
+    for (file, name) in required.into_iter().chain(beside) {
+        let path = hub.get(file).map_err(|error| failed(&format!("fetch {}/{file}", info.model_code), &error))?;
+        fs::copy(path, staging.join(name)).map_err(|error| failed("store the model", &error))?;
+    }
+    for file in ["config.json", "tokenizer_config.json", "special_tokens_map.json"] {
+        if let Ok(path) = hub.get(file) {
+            fs::copy(path, staging.join(file)).map_err(|error| failed("store the model", &error))?;
+        }
+    }
+    let folder = models_dir.join(&name);
+    let replaced = |error: std::io::Error| failed("store the model", &error);
+    fs::remove_dir_all(staging.join("hub")).map_err(replaced)?;
+    if folder.exists() {
+        fs::remove_dir_all(&folder).map_err(replaced)?;
+    }
+    fs::rename(&staging, &folder).map_err(replaced)?;
+    ModelFiles::find(models_dir, &name)
+}
+
+fn base_name(file: &str) -> &str {
+    file.rsplit('/').next().unwrap_or(file)
+}

@@ -1,0 +1,167 @@
+//! Path 1: a document in, its chunks and vectors searchable.
+//!
+//! [`Indexer::index`] is the whole path for one document, top to bottom; [`worker`] runs it over many. Knows nothing
+//! of questions and answers.
+
+pub mod chunk;
+pub mod extract;
+pub mod source;
+pub mod worker;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::document::{Chunk, CollectionName, DocumentId, sha256};
+use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
+use crate::error::Class;
+use crate::ledger::{Claim, Ledger, LedgerError};
+use crate::store::{Point, StoreError, VectorStore};
+use crate::tasks::{Panicked, blocking};
+use chunk::{CHUNKER_VERSION, ChunkLimits, Chunker, embedded_text};
+use extract::{ExtractError, Extracted};
+use source::{Found, SourceError, SourceLimits};
+
+/// Turns documents into points, one at a time.
+pub struct Indexer {
+    pub embedder: Arc<dyn Embedder>,
+    pub sparse: Arc<SparseEmbedder>,
+    pub store: Arc<dyn VectorStore>,
+    pub ledger: Ledger,
+    pub chunker: Arc<Chunker>,
+    pub source_limits: SourceLimits,
+    pub chunks_per_batch: usize,
+}
+
+/// How one document ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Indexed { chunks: usize },
+    Unchanged,
+}
+
+/// Why one document was not indexed.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Extract(#[from] ExtractError),
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("read the file: {0}")]
+    Panicked(#[from] Panicked),
+}
+
+impl IngestError {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Source(_) => Class::Unavailable,
+            Self::Extract(_) => Class::Invalid,
+            Self::Embed(error) => error.class(),
+            Self::Store(error) => error.class(),
+            Self::Ledger(error) => error.class(),
+            Self::Panicked(_) => Class::Internal,
+        }
+    }
+}
+
+/// Names everything that decides whether two vectors may be compared and two chunks were cut alike.
+pub fn fingerprint(embedder: &dyn Embedder, limits: ChunkLimits) -> String {
+    format!(
+        "{}; chunker {CHUNKER_VERSION}, {} tokens, {} for headings; {}",
+        embedder.fingerprint(),
+        limits.chunk_tokens_max,
+        limits.heading_tokens_max,
+        SparseEmbedder::FINGERPRINT
+    )
+}
+
+impl Indexer {
+    /// One document, from bytes to searchable. Only the last line makes it count as indexed, so a crash anywhere
+    /// above runs the document again and converges to the same points.
+    pub async fn index(
+        &self,
+        collection: &CollectionName,
+        found: &Found,
+        progress: &(dyn Fn(usize) + Send + Sync),
+    ) -> Result<Outcome, IngestError> {
+        let external_id = found.path.to_string_lossy().into_owned();
+        let document = DocumentId::new(collection, &external_id);
+        let (bytes, content_hash) = self.read(found).await?;
+        let (version, supersedes) = match self.ledger.claim(document, &content_hash, self.store.generation()).await? {
+            Claim::Unchanged => return Ok(Outcome::Unchanged),
+            Claim::Work { version, supersedes } => (version, supersedes),
+        };
+        let extracted = match self.extract(found, bytes).await {
+            Ok(extracted) => extracted,
+            Err(error) => {
+                // What it held before is gone from the source, so it must not answer any more.
+                self.store.delete_document(document).await?;
+                self.ledger.reject(document, &error.to_string()).await?;
+                return Err(error);
+            }
+        };
+        let title = extracted.title.clone().unwrap_or_else(|| file_name(&found.path));
+        let chunks = self.split(&title, extracted).await?;
+        let count = chunks.len();
+        for batch in chunks.chunks(self.chunks_per_batch) {
+            let texts = batch.iter().map(|chunk| embedded_text(&title, chunk)).collect::<Vec<_>>();
+            let sparse: Vec<_> = texts.iter().map(|text| self.sparse.passage(text)).collect();
+            let dense = self.embedder.embed(Purpose::Passage, texts).await?;
+            let points = batch.iter().cloned().zip(dense).zip(sparse).map(|((chunk, dense), sparse)| Point {
+                collection: collection.clone(),
+                document,
+                version,
+                external_id: external_id.clone(),
+                title: title.clone(),
+                chunk,
+                dense,
+                sparse,
+            });
+            self.store.upsert(points.collect()).await?; // durable on return
+            progress(batch.len());
+        }
+        if supersedes {
+            self.store.delete_superseded(document, version).await?; // the old version leaves after the new is in
+        }
+        self.ledger.commit(document, &title, count).await?;
+        Ok(Outcome::Indexed { chunks: count })
+    }
+
+    /// Takes the document out of the index, then out of the ledger.
+    pub async fn remove(&self, collection: &CollectionName, external_id: &str) -> Result<(), IngestError> {
+        let document = DocumentId::new(collection, external_id);
+        self.store.delete_document(document).await?;
+        self.ledger.remove(document).await?;
+        Ok(())
+    }
+
+    async fn read(&self, found: &Found) -> Result<(Vec<u8>, String), IngestError> {
+        let (found, limits) = (found.clone(), self.source_limits);
+        blocking(move || {
+            let bytes = source::read(&found, &limits)?;
+            let hash = sha256(&bytes);
+            Ok((bytes, hash))
+        })
+        .await?
+    }
+
+    async fn extract(&self, found: &Found, bytes: Vec<u8>) -> Result<Extracted, IngestError> {
+        let kind = found.kind;
+        Ok(blocking(move || extract::extract(kind, &bytes)).await??)
+    }
+
+    async fn split(&self, title: &str, extracted: Extracted) -> Result<Vec<Chunk>, IngestError> {
+        let (chunker, title) = (Arc::clone(&self.chunker), title.to_owned());
+        Ok(blocking(move || chunker.split(&title, &extracted)).await?)
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+}
+

@@ -1,0 +1,288 @@
+//! Folders and files that somebody named → the files to index, and their bytes.
+//!
+//! Walks as `git` and `ripgrep` do: what `.gitignore`, `.ignore` or `.cairnignore` exclude is left out, in a repository
+//! or not, and so are hidden files. Symbolic links below a folder are not followed. Whoever names a file means it: it is
+//! taken even where a walk would leave it out. Nothing that was asked for is left out in silence. Blocks: call it where
+//! that is allowed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use ignore::{DirEntry, WalkBuilder};
+
+use super::extract::FileKind;
+
+/// Holds what git must not exclude but cairn shall, in the syntax of `.gitignore`.
+const IGNORE_FILE: &str = ".cairnignore";
+
+/// One file to index.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Absolute.
+    pub path: PathBuf,
+    pub kind: FileKind,
+    /// Its size when it was found.
+    pub bytes: u64,
+}
+
+/// What a walk met.
+#[derive(Debug, Default)]
+pub struct Walk {
+    /// Sorted by path, no file twice.
+    pub found: Vec<Found>,
+    /// Files of no kind that cairn reads.
+    pub skipped: usize,
+    /// Sorted by path.
+    pub problems: Vec<Problem>,
+    /// The absolute paths that were walked: what the index holds below them and `found` does not has vanished.
+    pub roots: Vec<PathBuf>,
+}
+
+/// Something that was asked for and can't be indexed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub path: PathBuf,
+    /// Says about the path what is wrong with it.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct SourceLimits {
+    /// A larger file is a problem: it would be held in memory whole.
+    pub file_bytes_max: u64,
+}
+
+/// Why a file that was found can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error("read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("read {path}: it is larger than {bytes_max} bytes")]
+    TooLarge { path: PathBuf, bytes_max: u64 },
+}
+
+/// All files to index at and below `paths`.
+pub fn walk(paths: &[PathBuf], limits: &SourceLimits) -> Walk {
+    let mut walker =
+        Walker { limits: *limits, found: BTreeMap::new(), skipped: 0, problems: BTreeMap::new(), roots: Vec::new() };
+    for path in paths {
+        walker.root(path);
+    }
+    Walk {
+        found: walker.found.into_values().collect(),
+        skipped: walker.skipped,
+        problems: walker.problems.into_iter().map(|(path, reason)| Problem { path, reason }).collect(),
+        roots: walker.roots,
+    }
+}
+
+/// All bytes of a file, which may have changed since it was found.
+pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError> {
+    let failed = |source| SourceError::Read { path: found.path.clone(), source };
+    let file = File::open(&found.path).map_err(failed)?;
+    let bytes_max = limits.file_bytes_max;
+    let mut bytes = Vec::with_capacity(usize::try_from(found.bytes.min(bytes_max)).unwrap_or_default());
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
+        Ok(bytes)
+    } else {
+        Err(SourceError::TooLarge { path: found.path.clone(), bytes_max })
+    }
+}
+
+struct Walker {
+    limits: SourceLimits,
+    found: BTreeMap<PathBuf, Found>,
+    skipped: usize,
+    problems: BTreeMap<PathBuf, String>,
+    roots: Vec<PathBuf>,
+}
+
+impl Walker {
+    fn root(&mut self, named: &Path) {
+        let resolved = std::path::absolute(named).and_then(fs::canonicalize);
+        let root = match resolved.and_then(|path| Ok((fs::metadata(&path)?, path))) {
+            Ok((metadata, path)) if metadata.is_dir() => path,
+            Ok((metadata, path)) if metadata.is_file() => {
+                match FileKind::of(&path).or_else(|| FileKind::of(named)) {
+                    Some(kind) => self.take(path, kind, metadata.len()),
+                    None => self.problem(path, "is of no kind that cairn reads"),
+                }
+                return;
+            }
+            Ok((_, path)) => return self.problem(path, "is neither a file nor a folder"),
+            Err(error) => return self.problem(named.to_path_buf(), &unreadable(&error)),
+        };
+        self.roots.push(root.clone());
+        let entries = WalkBuilder::new(&root)
+            .require_git(false)
+            .git_global(false) // The same folder gives the same documents, whoever walks it.
+            .add_custom_ignore_filename(IGNORE_FILE)
+            .follow_links(false)
+            .build();
+        for entry in entries {
+            match entry {
+                Ok(entry) => self.entry(entry, &root),
+                Err(error) => self.walk_error(&error, &root),
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: DirEntry, root: &Path) {
+        if let Some(error) = entry.error() {
+            self.walk_error(error, root); // A line of an ignore file that means nothing.
+        }
+        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+            return;
+        }
+        let Some(kind) = FileKind::of(entry.path()) else {
+            self.skipped += 1;
+            return;
+        };
+        match entry.metadata() {
+            Ok(metadata) => self.take(entry.into_path(), kind, metadata.len()),
+            Err(error) => self.walk_error(&error, entry.path()),
+        }
+    }
+
+    fn take(&mut self, path: PathBuf, kind: FileKind, bytes: u64) {
+        let bytes_max = self.limits.file_bytes_max;
+        if bytes > bytes_max {
+            self.problem(path, &format!("has {bytes} bytes, more than ingest.file_bytes_max ({bytes_max})"));
+        } else {
+            self.found.insert(path.clone(), Found { path, kind, bytes });
+        }
+    }
+
+    fn walk_error(&mut self, error: &ignore::Error, near: &Path) {
+        let path = path_of(error).unwrap_or(near).to_path_buf();
+        let reason = error.io_error().map_or_else(|| format!("can't be walked: {error}"), unreadable);
+        self.problem(path, &reason);
+    }
+
+    fn problem(&mut self, path: PathBuf, reason: &str) {
+        self.problems.entry(path).or_insert_with(|| reason.to_owned());
+    }
+}
+
+fn unreadable(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound { "does not exist".to_owned() } else { format!("can't be read: {error}") }
+}
+
+/// The path that an error is about. `ignore` wraps one error in another to say so.
+fn path_of(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => path_of(err),
+        ignore::Error::Partial(errors) => errors.iter().find_map(path_of),
+        ignore::Error::Loop { child, .. } => Some(child),
+        ignore::Error::Io(_)
+        | ignore::Error::Glob { .. }
+        | ignore::Error::UnrecognizedFileType(_)
+        | ignore::Error::InvalidDefinition => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    const LIMITS: SourceLimits = SourceLimits { file_bytes_max: 100 };
+
+    fn folder(files: &[(&str, &str)]) -> TempDir {
+        let folder = TempDir::new().expect("a temporary folder can be made");
+        for (name, content) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().expect("it is below the folder")).expect("a folder can be made");
+            fs::write(path, content).expect("a file can be written");
+        }
+        folder
+    }
+
+    /// The names of what was found below `folder`, in the walk's order.
+    fn names(walk: &Walk, folder: &TempDir) -> Vec<String> {
+        let root = folder.path().canonicalize().expect("it is there");
+        let name = |found: &Found| found.path.strip_prefix(&root).expect("it is below the folder").display().to_string();
+        walk.found.iter().map(name).collect()
+    }
+
+    fn reasons(walk: &Walk) -> Vec<&str> {
+        walk.problems.iter().map(|problem| problem.reason.as_str()).collect()
+    }
+
+    #[test]
+    fn a_folder_is_walked_in_order_and_other_kinds_are_counted() {
+        let folder = folder(&[("b.md", "b"), ("a/z.rst", "z"), ("a.txt", "a"), ("logo.png", ""), ("a/x.bin", "")]);
+        let walk = walk(&[folder.path().to_path_buf()], &LIMITS);
+        assert_eq!(names(&walk, &folder), ["a/z.rst", "a.txt", "b.md"]);
+        assert_eq!(walk.skipped, 2);
+        assert_eq!(walk.problems, []);
+        assert!(walk.found.iter().all(|found| found.path.is_absolute() && found.bytes == 1));
+    }
+
+    #[test]
+    fn what_an_ignore_file_excludes_is_left_out_without_a_repository_too() {
+        let files = [
+            (".gitignore", "target/\n"),
+            (".cairnignore", "drafts/\n"),
+            ("sub/.ignore", "*.txt\n"),
+            ("target/a.md", ""),
+            ("drafts/a.md", ""),
+            ("sub/a.txt", ""),
+            (".hidden/a.md", ""),
+            ("sub/a.md", ""),
+        ];
+        let folder = folder(&files);
+        assert_eq!(names(&walk(&[folder.path().to_path_buf()], &LIMITS), &folder), ["sub/a.md"]);
+    }
+
+    #[test]
+    fn a_file_named_directly_is_taken_even_when_hidden_or_ignored() {
+        let folder = folder(&[(".gitignore", "*.md"), (".notes.md", "x"), ("a.md", "")]);
+        let named = [folder.path().join(".notes.md"), folder.path().join("a.md")];
+        assert_eq!(names(&walk(&named, &LIMITS), &folder), [".notes.md", "a.md"]);
+    }
+
+    #[test]
+    fn a_file_that_is_met_twice_is_found_once() {
+        let folder = folder(&[("sub/a.md", "")]);
+        let named = [folder.path().to_path_buf(), folder.path().join("sub"), folder.path().join("sub/../sub/a.md")];
+        assert_eq!(names(&walk(&named, &LIMITS), &folder), ["sub/a.md"]);
+    }
+
+    #[test]
+    fn what_was_asked_for_and_can_not_be_had_is_a_problem() {
+        let folder = folder(&[("large.md", &"x".repeat(101)), ("logo.png", "")]);
+        let named = ["large.md", "logo.png", "missing.md"].map(|name| folder.path().join(name));
+        let walk = walk(&named, &LIMITS);
+        assert_eq!(walk.found, []);
+        let large = "has 101 bytes, more than ingest.file_bytes_max (100)";
+        assert_eq!(reasons(&walk), [large, "is of no kind that cairn reads", "does not exist"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_followed_only_where_it_was_named() {
+        let folder = folder(&[("real/a.md", "")]);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(folder.path().join("real"), &link).expect("a link can be made");
+        assert_eq!(names(&walk(&[folder.path().to_path_buf()], &LIMITS), &folder), ["real/a.md"]);
+        assert_eq!(names(&walk(&[link], &LIMITS), &folder), ["real/a.md"]);
+    }
+
+    #[test]
+    fn a_file_that_grew_past_the_limit_is_not_read() {
+        let folder = folder(&[("a.md", "short")]);
+        let walk = walk(&[folder.path().to_path_buf()], &LIMITS);
+        let found = walk.found.first().expect("the file is found");
+        assert_eq!(read(found, &LIMITS).expect("it can be read"), b"short");
+        fs::write(&found.path, "x".repeat(101)).expect("a file can be written");
+        assert!(matches!(read(found, &LIMITS), Err(SourceError::TooLarge { .. })));
+        fs::remove_file(&found.path).expect("a file can be removed");
+        assert!(matches!(read(found, &LIMITS), Err(SourceError::Read { .. })));
+    }
+}

@@ -1,0 +1,220 @@
+//! Which document is indexed at which version, and what is still to do.
+//!
+//! Takes ids and content hashes, gives claims to the worker. Invariant: a row is `indexed` only after its points are
+//! durable in the vector store. Knows nothing of chunks, vectors or HTTP.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use crate::document::{CollectionName, DocumentId, Version};
+use crate::error::Class;
+
+/// Rows that one transaction queues.
+const ROWS_PER_TRANSACTION: usize = 1000;
+
+/// The ledger of one data folder.
+#[derive(Clone)]
+pub struct Ledger {
+    pool: SqlitePool,
+}
+
+/// What the worker may do with a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// This very content is in this very index.
+    Unchanged,
+    /// The document is this worker's, to be indexed as this version. `supersedes` where older points may exist.
+    Work { version: Version, supersedes: bool },
+}
+
+/// A document as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct DocumentRow {
+    pub external_id: String,
+    pub state: String,
+    pub version: i64,
+    pub title: String,
+    pub chunks: i64,
+    pub reason: String,
+}
+
+/// Documents of one collection by where they stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct DocumentCounts {
+    pub collection: String,
+    /// In the present index.
+    pub indexed: i64,
+    /// Still to do, those of another index among them.
+    pub waiting: i64,
+    pub rejected: i64,
+}
+
+/// Why the ledger did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error("{what}: {source}")]
+    Sql { what: &'static str, source: sqlx::Error },
+    #[error("bring the ledger to this version's form: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl LedgerError {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Sql { .. } => Class::Unavailable,
+            Self::Migrate(_) => Class::Internal,
+        }
+    }
+}
+
+fn sql(what: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
+    move |source| LedgerError::Sql { what, source }
+}
+
+impl Ledger {
+    /// Opens the ledger's file or makes it. The caller holds the data folder's lock, so what a former process was
+    /// working on is nobody's now and goes back into the queue.
+    pub async fn open(path: &Path) -> Result<Self, LedgerError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal);
+        let pool =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(sql("open the ledger"))?;
+        sqlx::migrate!("src/ledger/migrations").run(&pool).await?;
+        sqlx::query("UPDATE documents SET state = 'queued' WHERE state = 'working'")
+            .execute(&pool)
+            .await
+            .map_err(sql("open the ledger"))?;
+        Ok(Self { pool })
+    }
+
+    /// Notes that these documents are to be looked at. One that is new is `queued`; one that is known stays as it is.
+    pub async fn queue(&self, collection: &CollectionName, external_ids: &[&str]) -> Result<(), LedgerError> {
+        const WHAT: &str = "queue documents";
+        for batch in external_ids.chunks(ROWS_PER_TRANSACTION) {
+            let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
+            for external_id in batch {
+                sqlx::query(
+                    "INSERT INTO documents (id, collection, external_id, state) VALUES (?, ?, ?, 'queued')
+                     ON CONFLICT (id) DO NOTHING",
+                )
+                .bind(DocumentId::new(collection, external_id).to_string())
+                .bind(collection.as_str())
+                .bind(external_id)
+                .execute(&mut *transaction)
+                .await
+                .map_err(sql(WHAT))?;
+            }
+            transaction.commit().await.map_err(sql(WHAT))?;
+        }
+        Ok(())
+    }
+
+    /// Asks for a queued document, given what it holds now. A content or an index that is new begins a new version;
+    /// the same again after a crash is the same version, whose points are overwritten.
+    pub async fn claim(
+        &self,
+        document: DocumentId,
+        content_hash: &str,
+        generation: &str,
+    ) -> Result<Claim, LedgerError> {
+        const WHAT: &str = "claim a document";
+        let (state, version, hash, indexed_in): (String, i64, String, String) =
+            sqlx::query_as("SELECT state, version, content_hash, generation FROM documents WHERE id = ?")
+                .bind(document.to_string())
+                .fetch_one(&self.pool)
+                .await
+                .map_err(sql(WHAT))?;
+        let same = hash == content_hash && indexed_in == generation;
+        if same && state == "indexed" {
+            return Ok(Claim::Unchanged);
+        }
+        let next = if same && version > 0 { version } else { version + 1 };
+        sqlx::query(
+            "UPDATE documents SET state = 'working', version = ?, content_hash = ?, generation = ?, reason = '',
+             changed_at = CURRENT_TIMESTAMP WHERE id = ?",
+        )
+        .bind(next)
+        .bind(content_hash)
+        .bind(generation)
+        .bind(document.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(sql(WHAT))?;
+        Ok(Claim::Work { version: Version(next), supersedes: next > 1 })
+    }
+
+    /// Notes that the claimed version is in the index. Call it only when its points are durable.
+    pub async fn commit(&self, document: DocumentId, title: &str, chunks: usize) -> Result<(), LedgerError> {
+        sqlx::query(
+            "UPDATE documents SET state = 'indexed', title = ?, chunks = ?, reason = '',
+             changed_at = CURRENT_TIMESTAMP WHERE id = ?",
+        )
+        .bind(title)
+        .bind(i64::try_from(chunks).unwrap_or(i64::MAX))
+        .bind(document.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(sql("note a document as indexed"))?;
+        Ok(())
+    }
+
+    /// Notes that the document can't be indexed as it is. Call it only when none of its points is left.
+    pub async fn reject(&self, document: DocumentId, reason: &str) -> Result<(), LedgerError> {
+        sqlx::query(
+            "UPDATE documents SET state = 'rejected', chunks = 0, reason = ?, changed_at = CURRENT_TIMESTAMP
+             WHERE id = ?",
+        )
+        .bind(reason)
+        .bind(document.to_string())
+        .execute(&self.pool)
+        .await
+        .map_err(sql("note a document as rejected"))?;
+        Ok(())
+    }
+
+    /// Forgets the document. Call it only when none of its points is left.
+    pub async fn remove(&self, document: DocumentId) -> Result<(), LedgerError> {
+        sqlx::query("DELETE FROM documents WHERE id = ?")
+            .bind(document.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(sql("remove a document"))?;
+        Ok(())
+    }
+
+    /// Every document of the collection, by external id.
+    pub async fn documents(&self, collection: &CollectionName) -> Result<Vec<DocumentRow>, LedgerError> {
+        sqlx::query_as(
+            "SELECT external_id, state, version, title, chunks, reason FROM documents WHERE collection = ?
+             ORDER BY external_id",
+        )
+        .bind(collection.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(sql("list documents"))
+    }
+
+    /// Each collection that holds a document, by name, counted against one index.
+    pub async fn collections(&self, generation: &str) -> Result<Vec<DocumentCounts>, LedgerError> {
+        sqlx::query_as(
+            "SELECT collection,
+                    SUM(state = 'indexed' AND generation = ?1) AS indexed,
+                    SUM(state IN ('queued', 'working') OR (state = 'indexed' AND generation <> ?1)) AS waiting,
+                    SUM(state = 'rejected') AS rejected
+             FROM documents GROUP BY collection ORDER BY collection",
+        )
+        .bind(generation)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(sql("count documents"))
+    }
+
+    /// Writes what is still in memory and closes the file.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

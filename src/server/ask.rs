@@ -1,0 +1,405 @@
+//! `POST /v1/ask`: a question in; an answer with its citations out, whole as JSON or as server-sent events.
+//!
+//! Events: one `sources`, then `delta`s and `citation`s as they come, then exactly one `done` or `error`. These wire
+//! types are also what `cairn ask --json` prints and what it reads from a server.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Extension, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::Json;
+use futures::{Stream, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::Service;
+use super::error::{ApiError, ErrorBody};
+use super::limits::{InFlight, Working};
+use crate::answer::{AnswerError, AnswerEvent, Citation, Done, Grounding, Question, Turn, Writer};
+use crate::caller::Caller;
+use crate::chat::{Finish, Role, Sampling, Usage};
+use crate::document::{CollectionName, Hit, Passage, Span};
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AskRequest {
+    #[schema(example = "How do I change the address that cairn listens on?")]
+    pub question: String,
+    /// Left out: the configured one.
+    #[schema(value_type = Option<String>, example = "default")]
+    #[serde(default)]
+    pub collection: Option<CollectionName>,
+    /// Earlier turns, oldest first.
+    #[serde(default)]
+    pub history: Vec<TurnWire>,
+    /// Events instead of one JSON document. `Accept: text/event-stream` asks for the same.
+    #[serde(default)]
+    pub stream: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TurnWire {
+    pub role: TurnRole,
+    pub content: String,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TurnRole {
+    User,
+    Assistant,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AskResponse {
+    pub answer: String,
+    pub citations: Vec<CitationWire>,
+    /// The passages that the answer could rely on.
+    pub sources: Vec<SourceWire>,
+    #[serde(flatten)]
+    pub end: DoneWire,
+}
+
+/// A passage, under the number that marks cite it by.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SourceWire {
+    pub number: usize,
+    pub document_id: String,
+    pub version: i64,
+    /// Where the document comes from.
+    #[schema(example = "file:///srv/docs/install.md")]
+    pub uri: String,
+    pub title: String,
+    /// The headings above the passage, outermost first.
+    pub headings: Vec<String>,
+    pub span: SpanWire,
+    pub text: String,
+    /// Orders the passages of one search; means nothing beyond it.
+    pub score: f32,
+    /// Cosine between question and passage, in -1..=1.
+    pub similarity: f32,
+}
+
+/// A mark in the answer and the words of a document that it stands for.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct CitationWire {
+    /// The number in the mark.
+    pub number: usize,
+    /// Where the mark stands in the answer.
+    pub mark: SpanWire,
+    pub document_id: String,
+    pub uri: String,
+    pub title: String,
+    pub headings: Vec<String>,
+    /// Where the quote stands in the document.
+    pub span: SpanWire,
+    pub quote: String,
+}
+
+/// UTF-8 bytes `start..end`: of the answer's text for a mark, of the document's extracted text for a quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SpanWire {
+    pub start: usize,
+    pub end: usize,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DoneWire {
+    /// `answered` or `refused`.
+    pub outcome: String,
+    /// Who wrote the words: `model`, `extractive` (quotations, no model is set up) or `cairn` (a refusal).
+    pub writer: String,
+    /// The model that wrote it, where one did.
+    pub model: Option<String>,
+    /// `stop`, or `length` where the answer ran into its limit, or `content_filter`.
+    pub finish_reason: String,
+    pub usage: Option<UsageWire>,
+    /// Marks that named no source and were taken out.
+    pub citations_dropped: usize,
+    /// On a refusal: the nearest documents, which did not answer the question.
+    pub nearest: Vec<NearestWire>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+pub struct UsageWire {
+    pub prompt_tokens: u32,
+    pub completion_tokens: u32,
+    pub total_tokens: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct NearestWire {
+    pub document_id: String,
+    pub uri: String,
+    pub title: String,
+    pub headings: Vec<String>,
+    pub similarity: f32,
+}
+
+/// One server-sent event: its name, and its data as JSON.
+#[derive(Debug, Clone)]
+pub enum AskEvent {
+    Sources(SourcesWire),
+    Delta(DeltaWire),
+    Citation(CitationWire),
+    Done(DoneWire),
+    Error(ErrorBody),
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct SourcesWire {
+    pub sources: Vec<SourceWire>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct DeltaWire {
+    pub text: String,
+}
+
+/// Answers a question from the documents.
+#[utoipa::path(
+    post,
+    path = "/v1/ask",
+    tag = "answers",
+    request_body = AskRequest,
+    responses(
+        (status = 200, description = "The answer, or the start of its events (`sources`, `delta`, `citation`, then \
+                                      one `done` or `error`)",
+            content((AskResponse = "application/json"), (String = "text/event-stream"))),
+        (status = 400, description = "The request is wrong", body = ErrorBody),
+        (status = 404, description = "No such collection", body = ErrorBody),
+        (status = 429, description = "Too much at once; see Retry-After", body = ErrorBody),
+        (status = 503, description = "The chat endpoint can't be used just now", body = ErrorBody)
+    )
+)]
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    Extension(in_flight): Extension<InFlight>,
+    headers: HeaderMap,
+    request: Result<Json<AskRequest>, JsonRejection>,
+) -> Result<Response, ApiError> {
+    let Json(request) = request?;
+    let wants_events = request.stream
+        || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
+    let question = Question {
+        collection: request.collection.unwrap_or_else(|| service.collection.clone()),
+        text: request.question,
+        history: request.history.into_iter().map(Turn::from).collect(),
+        sampling: Sampling::default(),
+    };
+    let working = service.limits.begin().await?;
+    let grounding = service.answerer.ground(&Caller::local(), question).await?;
+    let events = answer_events(&service, grounding, (working, in_flight));
+    if wants_events {
+        let events = events.map(|event| Ok::<_, Infallible>(AskEvent::from(event).into_sse()));
+        Ok(event_stream(events, &service))
+    } else {
+        Ok(Json(collect(events).await?).into_response())
+    }
+}
+
+/// The answer within its time, and cut off with an error when the service stops. Holds its permits to the end.
+pub(super) fn answer_events(
+    service: &Arc<Service>,
+    grounding: Grounding,
+    permits: (Working, InFlight),
+) -> impl Stream<Item = AnswerEvent> + Send + 'static {
+    let (limit, cut) = (service.config.answer_timeout, service.cut.clone());
+    let writing = service.answerer.write(grounding);
+    async_stream::stream! {
+        let _permits = permits;
+        let deadline = Instant::now() + limit;
+        let mut writing = std::pin::pin!(writing);
+        loop {
+            let next = tokio::select! {
+                next = writing.next() => next,
+                () = tokio::time::sleep_until(deadline) => {
+                    Some(AnswerEvent::Failed(AnswerError::TimedOut { seconds: limit.as_secs() }))
+                }
+                () = cut.cancelled() => Some(AnswerEvent::Failed(AnswerError::Stopped)),
+            };
+            let Some(event) = next else { break };
+            let is_last = matches!(event, AnswerEvent::Done(_) | AnswerEvent::Failed(_));
+            yield event;
+            if is_last {
+                break;
+            }
+        }
+    }
+}
+
+/// Server-sent events with a heartbeat, marked so that no proxy buffers them.
+pub(super) fn event_stream(
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+    service: &Service,
+) -> Response {
+    let heartbeat = KeepAlive::new().interval(service.config.heartbeat);
+    ([("x-accel-buffering", "no")], Sse::new(events).keep_alive(heartbeat)).into_response()
+}
+
+/// A whole answer out of its events.
+pub async fn collect(events: impl Stream<Item = AnswerEvent>) -> Result<AskResponse, AnswerError> {
+    let mut events = std::pin::pin!(events);
+    let (mut answer, mut citations, mut sources) = (String::new(), Vec::new(), Vec::new());
+    while let Some(event) = events.next().await {
+        match event {
+            AnswerEvent::Sources(passages) => sources = passages.into_iter().map(SourceWire::from).collect(),
+            AnswerEvent::Delta(text) => answer.push_str(&text),
+            AnswerEvent::Citation(citation) => citations.push(citation.into()),
+            AnswerEvent::Done(done) => return Ok(AskResponse { answer, citations, sources, end: done.into() }),
+            AnswerEvent::Failed(error) => return Err(error),
+        }
+    }
+    Err(AnswerError::Stopped)
+}
+
+impl AskEvent {
+    fn into_sse(self) -> Event {
+        let named = |name: &str, data: serde_json::Result<String>| {
+            Event::default().event(name).data(data.expect("wire types have string keys and finite numbers"))
+        };
+        match self {
+            Self::Sources(data) => named("sources", serde_json::to_string(&data)),
+            Self::Delta(data) => named("delta", serde_json::to_string(&data)),
+            Self::Citation(data) => named("citation", serde_json::to_string(&data)),
+            Self::Done(data) => named("done", serde_json::to_string(&data)),
+            Self::Error(data) => named("error", serde_json::to_string(&data)),
+        }
+    }
+
+    /// Reads an event that [`into_sse`](Self::into_sse) wrote. None for a name that is not known.
+    pub fn parse(name: &str, data: &str) -> serde_json::Result<Option<Self>> {
+        Ok(Some(match name {
+            "sources" => Self::Sources(serde_json::from_str(data)?),
+            "delta" => Self::Delta(serde_json::from_str(data)?),
+            "citation" => Self::Citation(serde_json::from_str(data)?),
+            "done" => Self::Done(serde_json::from_str(data)?),
+            "error" => Self::Error(serde_json::from_str(data)?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl From<AnswerEvent> for AskEvent {
+    fn from(event: AnswerEvent) -> Self {
+        match event {
+            AnswerEvent::Sources(passages) => {
+                Self::Sources(SourcesWire { sources: passages.into_iter().map(SourceWire::from).collect() })
+            }
+            AnswerEvent::Delta(text) => Self::Delta(DeltaWire { text }),
+            AnswerEvent::Citation(citation) => Self::Citation(citation.into()),
+            AnswerEvent::Done(done) => Self::Done(done.into()),
+            AnswerEvent::Failed(error) => Self::Error(ApiError::from(error).body()),
+        }
+    }
+}
+
+impl From<TurnWire> for Turn {
+    fn from(turn: TurnWire) -> Self {
+        let role = match turn.role {
+            TurnRole::User => Role::User,
+            TurnRole::Assistant => Role::Assistant,
+        };
+        Self { role, text: turn.content }
+    }
+}
+
+impl From<Span> for SpanWire {
+    fn from(span: Span) -> Self {
+        Self { start: span.start, end: span.end }
+    }
+}
+
+impl From<Passage> for SourceWire {
+    fn from(passage: Passage) -> Self {
+        let hit = passage.hit;
+        Self {
+            number: passage.number,
+            document_id: hit.document.to_string(),
+            version: hit.version.0,
+            uri: uri(&hit.external_id),
+            title: hit.title,
+            headings: hit.chunk.headings,
+            span: hit.chunk.span.into(),
+            text: hit.chunk.text,
+            score: hit.score,
+            similarity: hit.similarity,
+        }
+    }
+}
+
+impl From<Citation> for CitationWire {
+    fn from(citation: Citation) -> Self {
+        Self {
+            number: citation.number,
+            mark: citation.mark.into(),
+            document_id: citation.document.to_string(),
+            uri: uri(&citation.external_id),
+            title: citation.title,
+            headings: citation.headings,
+            span: citation.span.into(),
+            quote: citation.quote,
+        }
+    }
+}
+
+impl From<Hit> for NearestWire {
+    fn from(hit: Hit) -> Self {
+        Self {
+            document_id: hit.document.to_string(),
+            uri: uri(&hit.external_id),
+            title: hit.title,
+            headings: hit.chunk.headings,
+            similarity: hit.similarity,
+        }
+    }
+}
+
+impl From<Usage> for UsageWire {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
+        }
+    }
+}
+
+impl From<Done> for DoneWire {
+    fn from(done: Done) -> Self {
+        let (writer, model) = match done.writer {
+            Writer::Model(model) => ("model", Some(model)),
+            Writer::Extractive => ("extractive", None),
+            Writer::Cairn => ("cairn", None),
+        };
+        Self {
+            outcome: done.outcome.name().into(),
+            writer: writer.into(),
+            model,
+            finish_reason: finish_reason(done.finish).into(),
+            usage: done.usage.map(UsageWire::from),
+            citations_dropped: done.citations_dropped,
+            nearest: done.nearest.into_iter().map(NearestWire::from).collect(),
+        }
+    }
+}
+
+pub(super) fn finish_reason(finish: Finish) -> &'static str {
+    match finish {
+        Finish::Stop => "stop",
+        Finish::Length => "length",
+        Finish::ContentFilter => "content_filter",
+    }
+}
+
+/// A file's path as a URI; anything else is its own.
+pub(super) fn uri(external_id: &str) -> String {
+    reqwest::Url::from_file_path(external_id).map_or_else(|()| external_id.to_owned(), String::from)
+}

@@ -1,0 +1,99 @@
+//! How much the service takes on: requests held at once, answers worked on at once; and what of it is observed.
+//!
+//! Two bounds. Past the first a request is turned away at once; past the second it waits its turn, but not for long.
+//! The permits travel into the response's stream, so that an answer counts until its last byte.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::info;
+
+use super::Service;
+use super::error::ApiError;
+use crate::config;
+
+/// The bounds and what is left of them.
+pub(super) struct Limits {
+    in_flight: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+    queue_timeout: Duration,
+}
+
+/// Counts as in flight while it lives.
+#[derive(Clone)]
+pub(super) struct InFlight {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+/// Counts as worked on while it lives.
+pub(super) struct Working {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Limits {
+    pub(super) fn new(config: &config::Server) -> Self {
+        Self {
+            in_flight: Arc::new(Semaphore::new(config.in_flight_max)),
+            answers: Arc::new(Semaphore::new(config.answers_max)),
+            queue_timeout: config.queue_timeout,
+        }
+    }
+
+    /// Waits for a place among the answers that are worked on.
+    pub(super) async fn begin(&self) -> Result<Working, ApiError> {
+        match tokio::time::timeout(self.queue_timeout, Arc::clone(&self.answers).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(Working { _permit: permit }),
+            Ok(Err(_)) => Err(ApiError::shutting_down()),
+            Err(_) => Err(ApiError::overloaded("too many questions are waiting (server.answers_max); try again soon")),
+        }
+    }
+}
+
+/// Turns a request away when too many are held.
+pub(super) async fn admit(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+    let Ok(permit) = Arc::clone(&service.limits.in_flight).try_acquire_owned() else {
+        return ApiError::overloaded("too many requests are in flight (server.in_flight_max); try again soon")
+            .into_response();
+    };
+    request.extensions_mut().insert(InFlight { _permit: Arc::new(permit) });
+    next.run(request).await
+}
+
+/// Logs and measures each request, up to its response's head.
+pub(super) async fn observe(request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().to_string();
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    metrics::gauge!("http_server_active_requests").increment(1.0);
+    let active = Active;
+    let response = next.run(request).await;
+    drop(active);
+    let (seconds, status) = (started.elapsed().as_secs_f64(), response.status().as_u16());
+    let labels = [
+        ("http_request_method", method.clone()),
+        ("http_route", route.clone()),
+        ("http_response_status_code", status.to_string()),
+    ];
+    metrics::histogram!("http_server_request_duration_seconds", &labels).record(seconds);
+    if !is_probe(&route) {
+        info!(http.method = method, http.route = route, http.status = status, duration_s = seconds, "request");
+    }
+    response
+}
+
+fn is_probe(route: &str) -> bool {
+    matches!(route, "/livez" | "/readyz" | "/metrics")
+}
+
+/// One request in the gauge, taken out again even when its handler is dropped.
+struct Active;
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        metrics::gauge!("http_server_active_requests").decrement(1.0);
+    }
+}

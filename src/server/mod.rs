@@ -1,0 +1,131 @@
+//! The HTTP service. Nothing outside this folder knows a status code, nothing inside it knows how an answer is made.
+//!
+//! The listener and the stop signal are handed in, so that tests serve on port 0 and end when they like.
+
+pub mod ask;
+mod error;
+mod limits;
+mod openai;
+mod probe;
+pub mod search;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tracing::{info, warn};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::answer::Answerer;
+use crate::config;
+use crate::document::CollectionName;
+use crate::ledger::Ledger;
+use crate::store::VectorStore;
+use crate::tasks::Tasks;
+use limits::Limits;
+
+/// What the handlers work with.
+pub struct Service {
+    pub answerer: Arc<Answerer>,
+    pub store: Arc<dyn VectorStore>,
+    pub ledger: Ledger,
+    /// Where a request that names no collection looks.
+    pub collection: CollectionName,
+    pub metrics: PrometheusHandle,
+    limits: Limits,
+    /// Fires when running answers have had their time after a stop.
+    cut: CancellationToken,
+    config: config::Server,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "cairn",
+        description = "Answers from your own documents, each sentence with its source. Errors are always \
+                       `{\"error\": {\"message\", \"type\", \"param\", \"code\"}}` with a stable `code`."
+    ),
+    tags(
+        (name = "answers", description = "Cited answers, and the passages they stand on"),
+        (name = "openai", description = "The same answers in the shapes that OpenAI clients know"),
+        (name = "operations", description = "Probes and metrics")
+    )
+)]
+struct Api;
+
+impl Service {
+    pub fn new(
+        answerer: Arc<Answerer>,
+        store: Arc<dyn VectorStore>,
+        ledger: Ledger,
+        collection: CollectionName,
+        metrics: PrometheusHandle,
+        config: config::Server,
+    ) -> Self {
+        let limits = Limits::new(&config);
+        Self { answerer, store, ledger, collection, metrics, limits, cut: CancellationToken::new(), config }
+    }
+}
+
+/// Serves until `tasks` is stopped, then drains. True if every answer ended within the drain's time.
+pub async fn serve(listener: TcpListener, service: Service, tasks: &Tasks) -> std::io::Result<bool> {
+    let service = Arc::new(service);
+    let drain_timeout = service.config.drain_timeout;
+    let (cut, stopped) = (service.cut.clone(), tasks.stopped());
+    tasks.spawn(async move {
+        stopped.await;
+        tokio::time::sleep(drain_timeout).await;
+        cut.cancel();
+    });
+    let cut = service.cut.clone();
+    axum::serve(listener, router(service)).with_graceful_shutdown(tasks.stopped()).await?;
+    let in_time = !cut.is_cancelled();
+    if in_time {
+        info!("every answer ended; stopping");
+    } else {
+        warn!(server.drain_timeout_s = drain_timeout.as_secs(), "some answers were cut off at the drain's deadline");
+    }
+    Ok(in_time)
+}
+
+/// Every route, with its document.
+fn router(service: Arc<Service>) -> Router {
+    let body_bytes_max = usize::try_from(service.config.body_bytes_max.as_u64()).unwrap_or(usize::MAX);
+    let (answers, mut api) = OpenApiRouter::with_openapi(Api::openapi())
+        .routes(routes!(ask::ask))
+        .routes(routes!(search::search))
+        .routes(routes!(openai::chat_completions))
+        .routes(routes!(openai::models))
+        .split_for_parts();
+    let answers = answers.layer(middleware::from_fn_with_state(Arc::clone(&service), limits::admit));
+    let (probes, probes_api) = OpenApiRouter::new()
+        .routes(routes!(probe::livez))
+        .routes(routes!(probe::readyz))
+        .routes(routes!(probe::metrics))
+        .split_for_parts();
+    api.merge(probes_api);
+    answers
+        .merge(probes)
+        .with_state(service)
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
+        .fallback(error::not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(DefaultBodyLimit::max(body_bytes_max))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(limits::observe))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+}
+
+/// Seconds that a caller who was turned away is asked to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(2);

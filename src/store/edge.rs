@@ -1,0 +1,336 @@
+//! The vector store in this process: Qdrant's engine (qdrant-edge) on a folder of its own.
+//!
+//! One shard holds every collection; the collection's name is in each payload and in each filter. The folder belongs
+//! to one process at a time. Every call blocks in the engine, so each runs on the blocking pool.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::{fs, io};
+
+use async_trait::async_trait;
+use qdrant_edge::external::uuid::Uuid as EdgeUuid;
+use qdrant_edge::{
+    Condition, CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams,
+    FieldCondition, FieldIndexOperations, Filter, Fusion, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath,
+    Match, MatchValue, Modifier, NamedQuery, OperationError, PayloadFieldSchema, PayloadSchemaType, PointId,
+    PointInsertOperations, PointOperations, PointStruct, Prefetch, QueryEnum, QueryRequest, ScoredPoint,
+    ScoringQuery, SearchParams, UpdateOperation, ValueVariants, Vector, VectorInternal, VectorStructInternal, Vectors,
+    WithPayloadInterface, WithVector,
+};
+use serde_json::{Value, json};
+
+use super::{Counts, Point, Query, StoreError, VectorStore};
+use crate::caller::Scope;
+use crate::config;
+use crate::document::{Chunk, DocumentId, Hit, Span, Version};
+use crate::embed::{SparseVector, cosine};
+use crate::tasks::blocking;
+
+const DENSE: &str = "dense";
+const BM25: &str = "bm25";
+/// The rank constant of reciprocal rank fusion, as Qdrant's server has it by default.
+const RRF_K: usize = 2;
+/// Beside the shard: a line that no other index has, and the fingerprint of the vectors in it.
+const IDENTITY_FILE: &str = "identity";
+
+/// Payload keys. They are what a Qdrant server will hold as well, so renaming one is a migration.
+mod key {
+    pub(super) const COLLECTION: &str = "collection";
+    pub(super) const DOCUMENT: &str = "document";
+    pub(super) const VERSION: &str = "version";
+    pub(super) const EXTERNAL_ID: &str = "external_id";
+    pub(super) const TITLE: &str = "title";
+    pub(super) const ORDINAL: &str = "ordinal";
+    pub(super) const HEADINGS: &str = "headings";
+    pub(super) const START: &str = "start";
+    pub(super) const END: &str = "end";
+    pub(super) const TEXT: &str = "text";
+}
+
+/// The in-process vector store.
+pub struct EdgeStore {
+    shard: Arc<EdgeShard>,
+    generation: String,
+    hnsw_ef: usize,
+}
+
+impl EdgeStore {
+    /// Opens the index in `dir`, or makes an empty one. Replays what a killed process had not yet flushed.
+    pub async fn open(
+        dir: &Path,
+        fingerprint: &str,
+        dimensions: usize,
+        store: &config::Store,
+    ) -> Result<Self, StoreError> {
+        let (dir, fingerprint, hnsw_ef) = (dir.to_path_buf(), fingerprint.to_owned(), store.hnsw_ef);
+        let config = shard_config(dimensions, store);
+        let (shard, identity) = on_pool("open the index", move || open_shard(&dir, &fingerprint, config)).await?;
+        Ok(Self { shard: Arc::new(shard), generation: identity.generation, hnsw_ef })
+    }
+
+    async fn on_shard<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        work: impl FnOnce(&EdgeShard) -> Result<T, OperationError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let shard = Arc::clone(&self.shard);
+        on_pool(what, move || work(&shard).map_err(|error| engine(what, &error))).await
+    }
+}
+
+async fn on_pool<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    blocking(work).await.map_err(|panicked| StoreError::Engine { what, reason: panicked.to_string() })?
+}
+
+fn engine(what: &'static str, error: &OperationError) -> StoreError {
+    StoreError::Engine { what, reason: error.to_string() }
+}
+
+fn shard_config(dimensions: usize, store: &config::Store) -> EdgeConfig {
+    let hnsw = HnswIndexConfig { m: store.hnsw_m, ef_construct: store.hnsw_ef_construct, ..Default::default() };
+    EdgeConfig::builder()
+        .vector(DENSE, EdgeVectorParams::builder(dimensions, Distance::Cosine).build())
+        .sparse_vector(BM25, EdgeSparseVectorParams { modifier: Some(Modifier::Idf), ..Default::default() })
+        .hnsw_config(hnsw)
+        .build()
+}
+
+/// What the shard's folder says of itself, in [`IDENTITY_FILE`].
+struct Identity {
+    fingerprint: String,
+    generation: String,
+}
+
+fn open_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(EdgeShard, Identity), StoreError> {
+    if !dir.exists() {
+        make_shard(dir, fingerprint, config.clone())?;
+    }
+    let identity = read_identity(dir)?;
+    if identity.fingerprint != fingerprint {
+        return Err(StoreError::OtherFingerprint {
+            place: dir.display().to_string(),
+            found: identity.fingerprint,
+            wanted: fingerprint.to_owned(),
+        });
+    }
+    let shard = EdgeShard::load(dir, Some(config)).map_err(|error| engine("open the index", &error))?;
+    Ok((shard, identity))
+}
+
+/// Makes the index beside its place and moves it there whole, so that a killed process leaves no half of one.
+fn make_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(), StoreError> {
+    let part = dir.with_extension("part");
+    let file = |error: io::Error| StoreError::File { what: "make the index", place: dir.display().to_string(), source: error };
+    if part.exists() {
+        fs::remove_dir_all(&part).map_err(file)?;
+    }
+    let shard = EdgeShard::new(&part, config).map_err(|error| engine("make the index", &error))?;
+    create_payload_indexes(&shard).map_err(|error| engine("make the index", &error))?;
+    drop(shard);
+    fs::write(part.join(IDENTITY_FILE), format!("{}\n{fingerprint}\n", uuid::Uuid::new_v4())).map_err(file)?;
+    fs::File::open(part.join(IDENTITY_FILE)).and_then(|identity| identity.sync_all()).map_err(file)?;
+    fs::rename(&part, dir).map_err(file)
+}
+
+fn read_identity(dir: &Path) -> Result<Identity, StoreError> {
+    let path = dir.join(IDENTITY_FILE);
+    let text = fs::read_to_string(&path).map_err(|source| StoreError::File {
+        what: "read",
+        place: path.display().to_string(),
+        source,
+    })?;
+    let (generation, fingerprint) = text.trim_end().split_once('\n').unwrap_or_default();
+    Ok(Identity { fingerprint: fingerprint.to_owned(), generation: generation.to_owned() })
+}
+
+fn create_payload_indexes(shard: &EdgeShard) -> Result<(), OperationError> {
+    for (field, schema) in [
+        (key::COLLECTION, PayloadSchemaType::Keyword),
+        (key::DOCUMENT, PayloadSchemaType::Keyword),
+        (key::VERSION, PayloadSchemaType::Integer),
+    ] {
+        shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
+            qdrant_edge::CreateIndex {
+                field_name: path(field),
+                field_schema: Some(PayloadFieldSchema::FieldType(schema)),
+            },
+        )))?;
+    }
+    shard.flush()
+}
+
+#[async_trait]
+impl VectorStore for EdgeStore {
+    fn generation(&self) -> &str {
+        &self.generation
+    }
+
+    async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
+        self.on_shard("store points", move |shard| {
+            let points = points.into_iter().map(point_struct).collect::<Result<Vec<_>, _>>()?;
+            shard.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(
+                PointInsertOperations::PointsList(points.into_iter().map(Into::into).collect()),
+            )))?;
+            shard.flush()
+        })
+        .await
+    }
+
+    async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError> {
+        let filter = Filter {
+            must: Some(vec![is(key::DOCUMENT, ValueVariants::String(document.to_string()))]),
+            must_not: Some(vec![is(key::VERSION, ValueVariants::Integer(version.0))]),
+            ..Filter::new()
+        };
+        self.on_shard("delete superseded points", move |shard| delete(shard, filter)).await
+    }
+
+    async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError> {
+        let filter = Filter::new_must(is(key::DOCUMENT, ValueVariants::String(document.to_string())));
+        self.on_shard("delete a document's points", move |shard| delete(shard, filter)).await
+    }
+
+    async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
+        const WHAT: &str = "search";
+        let request = fused(&scope_filter(scope), &query, self.hnsw_ef);
+        let found = self.on_shard(WHAT, move |shard| shard.query(request)).await?;
+        found
+            .into_iter()
+            .map(|point| {
+                hit(&point, &query.dense)
+                    .ok_or_else(|| StoreError::Engine { what: WHAT, reason: format!("point {} is damaged", point.id) })
+            })
+            .collect()
+    }
+
+    async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
+        let request = CountRequest { filter: Some(scope_filter(scope)), exact: true };
+        let chunks = self.on_shard("count points", move |shard| shard.count(request)).await?;
+        Ok(Counts { chunks })
+    }
+
+    async fn optimize(&self) -> Result<(), StoreError> {
+        self.on_shard("optimize the index", |shard| {
+            shard.optimize()?;
+            shard.flush()
+        })
+        .await
+    }
+}
+
+fn delete(shard: &EdgeShard, filter: Filter) -> Result<(), OperationError> {
+    shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))?;
+    shard.flush()
+}
+
+/// The one place where a scope becomes a filter.
+fn scope_filter(scope: &Scope) -> Filter {
+    Filter::new_must(is(key::COLLECTION, ValueVariants::String(scope.collection().to_string())))
+}
+
+fn is(field: &str, value: ValueVariants) -> Condition {
+    Condition::Field(FieldCondition::new_match(path(field), Match::Value(MatchValue { value })))
+}
+
+fn path(field: &str) -> JsonPath {
+    field.parse().expect("payload keys are plain words")
+}
+
+/// Dense and BM25 search under one filter, fused by reciprocal rank.
+fn fused(filter: &Filter, query: &Query, hnsw_ef: usize) -> QueryRequest {
+    let nearest = |using: &str, vector: VectorInternal| {
+        ScoringQuery::Vector(QueryEnum::Nearest(NamedQuery { query: vector, using: Some(using.into()) }))
+    };
+    let leaf = |query: ScoringQuery, params: SearchParams, limit: usize| Prefetch {
+        query: Some(query),
+        filter: Some(filter.clone()),
+        params: Some(params),
+        ..Prefetch::new(limit)
+    };
+    let dense = leaf(
+        nearest(DENSE, VectorInternal::Dense(query.dense.clone())),
+        SearchParams { hnsw_ef: Some(hnsw_ef), ..SearchParams::default() },
+        query.candidates,
+    );
+    let mut prefetches = vec![dense];
+    if !query.sparse.indices.is_empty() {
+        // Word frequencies of this collection only: those of all would tell what others hold.
+        let corpus = IdfParams::Corpus(IdfCorpusParams { corpus: filter.clone() });
+        prefetches.push(leaf(
+            nearest(BM25, VectorInternal::Sparse(sparse(&query.sparse))),
+            SearchParams { idf: Some(corpus), ..SearchParams::default() },
+            query.candidates,
+        ));
+    }
+    QueryRequest {
+        prefetches,
+        query: Some(ScoringQuery::Fusion(Fusion::Rrf { k: RRF_K, weights: None })),
+        filter: Some(filter.clone()),
+        with_vector: WithVector::Selector(vec![DENSE.into()]),
+        with_payload: WithPayloadInterface::Bool(true),
+        ..QueryRequest::new(query.limit)
+    }
+}
+
+fn sparse(vector: &SparseVector) -> qdrant_edge::SparseVector {
+    qdrant_edge::SparseVector { indices: vector.indices.clone(), values: vector.values.clone() }
+}
+
+fn point_struct(point: Point) -> Result<PointStruct, OperationError> {
+    let id = PointId::Uuid(EdgeUuid::from_bytes(
+        point.document.point(point.version, point.chunk.ordinal).into_bytes(),
+    ));
+    let vectors = Vectors::new_named([
+        (DENSE, Vector::new_dense(point.dense)),
+        (BM25, Vector::new_sparse(point.sparse.indices, point.sparse.values)?),
+    ]);
+    let payload = json!({
+        key::COLLECTION: point.collection.as_str(),
+        key::DOCUMENT: point.document.to_string(),
+        key::VERSION: point.version.0,
+        key::EXTERNAL_ID: point.external_id,
+        key::TITLE: point.title,
+        key::ORDINAL: point.chunk.ordinal,
+        key::HEADINGS: point.chunk.headings,
+        key::START: point.chunk.span.start,
+        key::END: point.chunk.span.end,
+        key::TEXT: point.chunk.text,
+    });
+    Ok(PointStruct::new(id, vectors, payload))
+}
+
+/// None where the payload is not one that [`point_struct`] wrote.
+fn hit(point: &ScoredPoint, question: &[f32]) -> Option<Hit> {
+    let payload = &point.payload.as_ref()?.0;
+    let text = |key: &str| payload.get(key).and_then(Value::as_str).map(str::to_owned);
+    let whole = |key: &str| payload.get(key).and_then(Value::as_u64);
+    let offset = |key: &str| whole(key).and_then(|number| usize::try_from(number).ok());
+    let headings = payload.get(key::HEADINGS)?.as_array()?;
+    Some(Hit {
+        document: text(key::DOCUMENT)?.parse().ok()?,
+        version: Version(payload.get(key::VERSION)?.as_i64()?),
+        external_id: text(key::EXTERNAL_ID)?,
+        title: text(key::TITLE)?,
+        chunk: Chunk {
+            ordinal: u32::try_from(whole(key::ORDINAL)?).ok()?,
+            span: Span { start: offset(key::START)?, end: offset(key::END)? },
+            headings: headings.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            text: text(key::TEXT)?,
+        },
+        score: point.score,
+        similarity: cosine(question, dense(point.vector.as_ref()?)?),
+    })
+}
+
+fn dense(vector: &VectorStructInternal) -> Option<&[f32]> {
+    match vector {
+        VectorStructInternal::Named(named) => match named.get(DENSE)? {
+            VectorInternal::Dense(values) => Some(values),
+            VectorInternal::Sparse(_) | VectorInternal::MultiDense(_) => None,
+        },
+        VectorStructInternal::Single(_) | VectorStructInternal::MultiDense(_) => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! Keeps points and finds the nearest: dense and BM25 search, fused by the engine.
+//!
+//! Takes points and scopes, gives hits. Knows nothing of files, prompts or HTTP. A search takes a
+//! [`Scope`](crate::caller::Scope), so there is none that forgot who is asking.
+
+mod edge;
+
+use async_trait::async_trait;
+
+pub use edge::EdgeStore;
+
+use crate::caller::Scope;
+use crate::document::{Chunk, CollectionName, DocumentId, Hit, Version};
+use crate::embed::SparseVector;
+use crate::error::Class;
+
+/// One chunk with its vectors, ready to be found.
+#[derive(Debug, Clone)]
+pub struct Point {
+    pub collection: CollectionName,
+    pub document: DocumentId,
+    pub version: Version,
+    pub external_id: String,
+    pub title: String,
+    pub chunk: Chunk,
+    pub dense: Vec<f32>,
+    pub sparse: SparseVector,
+}
+
+/// What to look for, as vectors, and how much to bring.
+#[derive(Debug, Clone)]
+pub struct Query {
+    pub dense: Vec<f32>,
+    pub sparse: SparseVector,
+    /// Hits that each of the two searches brings to the fusion.
+    pub candidates: usize,
+    /// Hits that are given back, best first.
+    pub limit: usize,
+}
+
+/// What an index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    pub chunks: usize,
+}
+
+/// Keeps points and finds the nearest.
+///
+/// Contract: when [`upsert`](Self::upsert) returns `Ok`, the points survive a crash and every later search sees them;
+/// upserting the same points twice is the same as once; a search finds nothing outside its scope, and its IDF is that
+/// of the collection searched; a store made under another fingerprint is refused when it is opened.
+#[async_trait]
+pub trait VectorStore: Send + Sync {
+    /// Names this index and no other, not even the one that was in its place before: what a ledger noted about another
+    /// generation does not hold here.
+    fn generation(&self) -> &str;
+
+    async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError>;
+
+    /// Drops every point of the document but those of `version`.
+    async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError>;
+
+    /// Drops every point of the document.
+    async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError>;
+
+    async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError>;
+
+    /// What the scope can see.
+    async fn count(&self, scope: &Scope) -> Result<Counts, StoreError>;
+
+    /// Brings the index into the shape that searches fastest. May take minutes; searches go on meanwhile.
+    async fn optimize(&self) -> Result<(), StoreError>;
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "open the index {place}: it was made by\n  {found}\nand this configuration is\n  {wanted}\nTheir vectors can't \
+         be compared. Go back to the old settings, or index anew with `cairn ingest --rebuild PATH…`, which keeps the old index beside the new one"
+    )]
+    OtherFingerprint { place: String, found: String, wanted: String },
+    #[error("{what} {place}: {source}")]
+    File { what: &'static str, place: String, source: std::io::Error },
+    #[error("{what}: {reason}")]
+    Engine { what: &'static str, reason: String },
+}
+
+impl StoreError {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::OtherFingerprint { .. } => Class::Invalid,
+            Self::File { .. } => Class::Unavailable,
+            Self::Engine { .. } => Class::Internal,
+        }
+    }
+}
