@@ -9,7 +9,9 @@ use std::sync::Arc;
 use crate::answer::{Answerer, Prompt, PromptError};
 use crate::chat::{ChatClient, ChatError};
 use crate::config::{Config, Embed, EmbedPlace};
-use crate::embed::{EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder};
+use crate::embed::{
+    EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
+};
 use crate::ingest::chunk::{ChunkLimits, Chunker};
 use crate::ingest::source::SourceLimits;
 use crate::ingest::{self, Indexer};
@@ -57,9 +59,8 @@ impl App {
         };
         let fingerprint = ingest::fingerprint(embedder.as_ref(), limits);
         let ledger = Ledger::open(&data_dir.ledger()).await?;
-        let store: Arc<dyn VectorStore> = Arc::new(
-            EdgeStore::open(&data_dir.index(), &fingerprint, embedder.dimensions(), &config.store).await?,
-        );
+        let store: Arc<dyn VectorStore> =
+            Arc::new(EdgeStore::open(&data_dir.index(), &fingerprint, embedder.dimensions(), &config.store).await?);
         let sparse = Arc::new(SparseEmbedder::new());
         let chat = config.chat.clone().map(ChatClient::new).transpose()?;
         let prompt = Prompt::load(config.chat.as_ref().and_then(|chat| chat.prompt_file.as_deref()))?;

@@ -155,8 +155,7 @@ impl ChatClient {
             .read_timeout(config.read_timeout)
             .build()
             .map_err(|error| ChatError::Setup(error.to_string()))?;
-        let endpoint =
-            OpenAIConfig::new().with_api_base(&config.base_url).with_api_key(config.api_key.expose_secret());
+        let endpoint = OpenAIConfig::new().with_api_base(&config.base_url).with_api_key(config.api_key.expose_secret());
         let client = Client::with_config(endpoint).with_http_client(http.clone());
         Ok(Self(Arc::new(Inner { client, http, model: OnceCell::new_with(config.model.clone()), config })))
     }
@@ -204,17 +203,14 @@ impl ChatClient {
             model: self.model().await?,
             messages,
             temperature: sampling.temperature.unwrap_or(config.temperature),
-            max_tokens: sampling.answer_tokens_max.map_or(config.answer_tokens_max, |n| n.min(config.answer_tokens_max)),
+            max_tokens: sampling
+                .answer_tokens_max
+                .map_or(config.answer_tokens_max, |n| n.min(config.answer_tokens_max)),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
         };
-        let mut pieces = self
-            .0
-            .client
-            .chat()
-            .create_stream_byot::<_, Piece>(&request)
-            .await
-            .map_err(|error| self.error(&error))?;
+        let mut pieces =
+            self.0.client.chat().create_stream_byot::<_, Piece>(&request).await.map_err(|error| self.error(&error))?;
         let this = self.clone();
         Ok(async_stream::stream! {
             let (mut finish, mut usage) = (None, None);

@@ -2,6 +2,8 @@
 //!
 //! Logged are ids, counts and durations; never a question, a text or a key.
 
+use std::io::IsTerminal;
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -10,6 +12,10 @@ use crate::config::{Log, LogFormat};
 /// Upper bounds in seconds, as OpenTelemetry advises for `http.server.request.duration`, and longer ones for answers.
 const SECONDS: [f64; 16] =
     [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0, 120.0];
+
+/// The chat client logs answers that it can't read, whole, and logs hold no texts; the vector engine warns of switches
+/// that only Qdrant's server has.
+const QUIET: &str = "async_openai=off,qdrant_edge=error";
 
 /// Why telemetry can't start.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +30,12 @@ pub enum TelemetryError {
 
 /// Starts logging. Once a process.
 pub fn start_logging(log: &Log) -> Result<(), TelemetryError> {
-    // The chat client logs answers that it can't read, whole; logs hold no texts.
-    let filter = EnvFilter::try_new(format!("{},async_openai=off", log.level))
+    let filter = EnvFilter::try_new(format!("{},{QUIET}", log.level))
         .map_err(|source| TelemetryError::Level { level: log.level.clone(), source })?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     match log.format {
         LogFormat::Text => subscriber.with_target(false).compact().try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
@@ -60,10 +68,17 @@ fn describe() {
     describe_gauge!("http_server_active_requests", "Requests whose response has not begun");
     describe_counter!("cairn_answers_total", "Answers by outcome: answered, refused or failed");
     describe_counter!("cairn_citations_dropped_total", "Citation marks that named no source and were removed");
-    describe_histogram!("cairn_answer_first_token_seconds", Unit::Seconds, "From a question to its answer's first text");
+    describe_histogram!(
+        "cairn_answer_first_token_seconds",
+        Unit::Seconds,
+        "From a question to its answer's first text"
+    );
     describe_histogram!("cairn_answer_duration_seconds", Unit::Seconds, "From a question to its answer's end");
     describe_histogram!("cairn_retrieval_duration_seconds", Unit::Seconds, "To embed a question and search for it");
-    describe_counter!("gen_ai_client_token_usage_total", "Tokens by gen_ai_token_type, as the chat endpoint counts them");
+    describe_counter!(
+        "gen_ai_client_token_usage_total",
+        "Tokens by gen_ai_token_type, as the chat endpoint counts them"
+    );
     describe_counter!("cairn_documents_ingested_total", "Documents by outcome: indexed, unchanged, failed or removed");
     describe_counter!("cairn_chunks_embedded_total", "Chunks that were embedded and stored");
 }

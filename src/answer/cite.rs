@@ -16,7 +16,10 @@ const RANGE_MAX: usize = 20;
 pub(super) enum Piece {
     Text(String),
     /// The mark of this source, as bytes of the whole checked text. Comes right after the text that holds it.
-    Mark { number: usize, at: Span },
+    Mark {
+        number: usize,
+        at: Span,
+    },
 }
 
 /// The state between two pieces.

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::document::{Passage, Span};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder, cosine};
 
+use super::pack::coverage;
 use super::sentence::sentences;
 
 /// Sentences that are looked at for one question: bounds its cost to about a second on one core.
@@ -47,8 +48,7 @@ pub(super) async fn quotes(
     let vectors = embedder.embed(Purpose::Passage, texts).await?;
     let terms: HashSet<u32> = sparse.question(question).indices.into_iter().collect();
     let scored = candidates.into_iter().zip(vectors).map(|(quote, vector)| {
-        let found: HashSet<u32> = sparse.question(&quote.text).indices.into_iter().collect();
-        let score = cosine(&asked, &vector) + COVERAGE_WEIGHT * share(&terms, &found);
+        let score = cosine(&asked, &vector) + COVERAGE_WEIGHT * coverage(&terms, &sparse.question(&quote.text).indices);
         Scored { quote, score }
     });
     Ok(best(scored.collect(), quotes_max))
@@ -83,11 +83,4 @@ fn best(mut scored: Vec<Scored>, quotes_max: usize) -> Vec<Quote> {
     let mut quotes: Vec<Quote> = scored.into_iter().map(|candidate| candidate.quote).collect();
     quotes.sort_by_key(|quote| (quote.passage, quote.span.start));
     quotes
-}
-
-fn share(terms: &HashSet<u32>, found: &HashSet<u32>) -> f32 {
-    #[expect(clippy::cast_precision_loss, reason = "a question has a few words")]
-    {
-        terms.intersection(found).count() as f32 / terms.len().max(1) as f32
-    }
 }

@@ -133,7 +133,9 @@ pub enum Writer {
 pub enum AnswerError {
     #[error("{0}")]
     Invalid(String),
-    #[error("the collection {collection:?} holds no documents: `cairn ingest --collection {collection} PATH` adds some")]
+    #[error(
+        "the collection {collection:?} holds no documents: `cairn ingest --collection {collection} PATH` adds some"
+    )]
     NoDocuments { collection: String },
     #[error(transparent)]
     Embed(#[from] EmbedError),
@@ -191,6 +193,7 @@ impl Answerer {
             dense,
             sparse: self.sparse.question(text),
             candidates: self.retrieval.candidates.max(limit),
+            rank_constant: self.retrieval.rank_constant,
             limit,
         };
         let hits = self.store.search(&caller.scope(collection), query).await?;
@@ -209,7 +212,8 @@ impl Answerer {
         let text = self.search_text(&question);
         let hits = self.search(caller, &question.collection, &text, self.retrieval.candidates).await?;
         let nearest = nearest(&hits);
-        let passages = pack::pack(hits, &self.retrieval, self.embedder.token_counter());
+        let judged = pack::judge(&text, hits, &self.sparse);
+        let passages = pack::pack(judged, &self.retrieval, self.embedder.token_counter());
         Ok(Grounding { question, passages, nearest, started })
     }
 
@@ -321,26 +325,21 @@ impl Answerer {
 
     async fn write_by_quoting(&self, grounding: Grounding) -> Result<Vec<AnswerEvent>, EmbedError> {
         let Grounding { question, passages, nearest, .. } = grounding;
-        let quotes = extractive::quotes(
-            self.embedder.as_ref(),
-            &self.sparse,
-            &question.text,
-            &passages,
-            self.limits.quotes_max,
-        )
-        .await?;
+        let quotes =
+            extractive::quotes(self.embedder.as_ref(), &self.sparse, &question.text, &passages, self.limits.quotes_max)
+                .await?;
         if quotes.is_empty() {
             return Ok(refusal(nearest));
         }
-        let mut events = vec![AnswerEvent::Delta(format!("{EXTRACTIVE_LEAD}\n"))];
-        let mut length = EXTRACTIVE_LEAD.len() + 1;
+        let mut events = vec![AnswerEvent::Delta(EXTRACTIVE_LEAD.to_owned())];
+        let mut length = EXTRACTIVE_LEAD.len();
         for quote in quotes {
             let text = quoted(&quote.text);
             let mark = format!("[{}]", quote.passage);
             let start = length + text.len();
             let at = Span { start, end: start + mark.len() };
-            length = at.end + 1;
-            events.push(AnswerEvent::Delta(format!("{text}{mark}\n")));
+            length = at.end;
+            events.push(AnswerEvent::Delta(format!("{text}{mark}")));
             events.push(AnswerEvent::Citation(Citation {
                 span: quote.span,
                 quote: quote.text,
@@ -465,11 +464,11 @@ fn cite_passage(passages: &[Passage], number: usize, mark: Span) -> Citation {
 /// A quotation in Markdown, up to where its mark goes: prose on one line, code as it is.
 fn quoted(text: &str) -> String {
     match text.split_once("```") {
-        None => format!("\n> {} ", text.split_whitespace().collect::<Vec<_>>().join(" ")),
+        None => format!("\n\n> {} ", text.split_whitespace().collect::<Vec<_>>().join(" ")),
         Some((prose, code)) => {
             let prose = prose.split_whitespace().collect::<Vec<_>>().join(" ");
             let code: String = format!("```{code}").lines().map(|line| format!("> {line}\n")).collect();
-            format!("\n> {prose}\n>\n{code}> ")
+            format!("\n\n> {prose}\n>\n{code}> ")
         }
     }
 }
@@ -482,9 +481,10 @@ pub(crate) mod tests {
     pub(crate) fn limits() -> config::Retrieval {
         config::Retrieval {
             candidates: 10,
+            rank_constant: 2,
             passages_max: 5,
             passage_tokens_max: 500,
-            similarity_min: 0.3,
+            relevance_min: 0.7,
             overlap_max: 0.8,
         }
     }
@@ -524,6 +524,6 @@ pub(crate) mod tests {
 
     #[test]
     fn a_quotation_with_code_keeps_its_lines() {
-        assert_eq!(quoted("Run\nthis:\n\n```sh\nmake\n```"), "\n> Run this:\n>\n> ```sh\n> make\n> ```\n> ");
+        assert_eq!(quoted("Run\nthis:\n\n```sh\nmake\n```"), "\n\n> Run this:\n>\n> ```sh\n> make\n> ```\n> ");
     }
 }

@@ -1,4 +1,4 @@
-//! Hits in, passages out: near-duplicates dropped, the unworthy left out, the rest numbered up to a token budget. Pure.
+//! Hits in, passages out: the irrelevant and near-duplicates dropped, the rest numbered up to a token budget. Pure.
 
 use std::collections::HashSet;
 
@@ -6,21 +6,55 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::config::Retrieval;
 use crate::document::{Hit, Passage};
-use crate::embed::TokenCounter;
+use crate::embed::{SparseEmbedder, TokenCounter};
 
 /// Words in a shingle: enough that two texts share one only where one repeats the other.
 const SHINGLE_WORDS: usize = 3;
+/// How much the question's words count beside its meaning. Meaning alone takes "install Oracle on Windows" for
+/// "install PostgreSQL on Windows"; words alone miss "upper case" for "capitals".
+const COVERAGE_WEIGHT: f32 = 0.5;
+/// A passage this far below the best one is left out.
+const RELEVANCE_SHARE_MIN: f32 = 0.6;
+
+/// A hit and how well it fits the question, in -1..=1.5: comparable between searches, unlike a fused rank. Good for
+/// telling whether there is an answer at all; for the order among hits, the fused rank proved better.
+pub(super) struct Judged {
+    hit: Hit,
+    relevance: f32,
+}
+
+/// Each hit with its relevance, in the order given.
+pub(super) fn judge(question: &str, hits: Vec<Hit>, sparse: &SparseEmbedder) -> Vec<Judged> {
+    let asked: HashSet<u32> = sparse.question(question).indices.into_iter().collect();
+    hits.into_iter()
+        .map(|hit| {
+            let text = format!("{}\n{}\n{}", hit.title, hit.chunk.headings.join("\n"), hit.chunk.text);
+            let relevance = hit.similarity + COVERAGE_WEIGHT * coverage(&asked, &sparse.question(&text).indices);
+            Judged { hit, relevance }
+        })
+        .collect()
+}
+
+/// The share of the question's words that a text has, in 0..=1.
+pub(super) fn coverage(asked: &HashSet<u32>, found: &[u32]) -> f32 {
+    let found: HashSet<u32> = found.iter().copied().collect();
+    #[expect(clippy::cast_precision_loss, reason = "a question has a few words")]
+    {
+        asked.intersection(&found).count() as f32 / asked.len().max(1) as f32
+    }
+}
 
 /// The passages that the answer may rely on, best first, numbered from 1. Empty: nothing is worth answering from.
-pub(super) fn pack(hits: Vec<Hit>, limits: &Retrieval, tokens: &TokenCounter) -> Vec<Passage> {
+pub(super) fn pack(judged: Vec<Judged>, limits: &Retrieval, tokens: &TokenCounter) -> Vec<Passage> {
+    let best = judged.iter().map(|judged| judged.relevance).fold(f32::NEG_INFINITY, f32::max);
+    if best < limits.relevance_min {
+        return Vec::new();
+    }
     let mut kept: Vec<(HashSet<Vec<String>>, Hit)> = Vec::new();
     let mut tokens_left = limits.passage_tokens_max;
-    for hit in hits {
+    for Judged { hit, .. } in judged.into_iter().filter(|judged| judged.relevance >= best * RELEVANCE_SHARE_MIN) {
         if kept.len() == limits.passages_max {
             break;
-        }
-        if hit.similarity < limits.similarity_min {
-            continue;
         }
         let cost = tokens.count(&hit.chunk.text);
         let shingles = shingles(&hit.chunk.text);
@@ -59,8 +93,12 @@ mod tests {
         passage(1, text).hit
     }
 
+    fn alike(hits: Vec<Hit>) -> Vec<Judged> {
+        hits.into_iter().map(|hit| Judged { hit, relevance: 1.0 }).collect()
+    }
+
     fn packed(hits: Vec<Hit>, limits: &Retrieval) -> Vec<String> {
-        pack(hits, limits, &TokenCounter::estimate()).into_iter().map(|p| p.hit.chunk.text).collect()
+        pack(alike(hits), limits, &TokenCounter::estimate()).into_iter().map(|p| p.hit.chunk.text).collect()
     }
 
     #[test]
@@ -71,9 +109,24 @@ mod tests {
     }
 
     #[test]
-    fn a_passage_below_the_similarity_is_not_worth_packing() {
-        let far = Hit { similarity: limits().similarity_min - 0.01, ..hit("far away") };
-        assert!(packed(vec![far], &limits()).is_empty());
+    fn without_one_relevant_passage_nothing_is_packed() {
+        let below = Judged { hit: hit("far away"), relevance: limits().relevance_min - 0.01 };
+        assert!(pack(vec![below], &limits(), &TokenCounter::estimate()).is_empty());
+    }
+
+    #[test]
+    fn a_passage_far_below_the_best_is_left_out() {
+        let ranked = [("the best of them", 1.0), ("one that still fits", 0.61), ("one too far off", 0.59)];
+        let ranked = ranked.map(|(text, relevance)| Judged { hit: hit(text), relevance });
+        assert_eq!(pack(ranked.into(), &limits(), &TokenCounter::estimate()).len(), 2);
+    }
+
+    #[test]
+    fn of_two_hits_as_similar_the_one_with_the_questions_words_is_more_relevant() {
+        let hits = vec![hit("Something about gardens."), hit("Restarting the servers takes a minute.")];
+        let judged = judge("How do I restart the server?", hits, &SparseEmbedder::new());
+        let relevance: Vec<f32> = judged.iter().map(|judged| judged.relevance).collect();
+        assert!(relevance.first() < relevance.last(), "{relevance:?}");
     }
 
     #[test]
@@ -87,7 +140,7 @@ mod tests {
     fn numbers_run_from_one_without_a_gap() {
         let hits = vec![hit("one apple a day"), hit("two pears at night"), hit("three plums at noon")];
         let numbers: Vec<usize> =
-            pack(hits, &limits(), &TokenCounter::estimate()).iter().map(|passage| passage.number).collect();
+            pack(alike(hits), &limits(), &TokenCounter::estimate()).iter().map(|passage| passage.number).collect();
         assert_eq!(numbers, [1, 2, 3]);
     }
 }

@@ -57,8 +57,9 @@ impl Prompt {
             .collect();
         let template = self.environment.get_template(NAME)?;
         let mut rendered = template.render_captured(context! { question, sources, refusal => REFUSAL })?;
-        let (system, user) =
-            rendered.with_state_mut(|state| Ok::<_, minijinja::Error>((state.render_block("system")?, state.render_block("user")?)))?;
+        let (system, user) = rendered.with_state_mut(|state| {
+            Ok::<_, minijinja::Error>((state.render_block("system")?, state.render_block("user")?))
+        })?;
         let system = Message { role: Role::System, content: system };
         let user = Message { role: Role::User, content: user };
         let earlier = history.iter().map(|turn| Message { role: turn.role, content: turn.text.clone() });
@@ -99,8 +100,7 @@ mod tests {
 
     #[test]
     fn the_question_comes_last_and_the_sources_carry_their_numbers() {
-        let messages =
-            Prompt::load(None).unwrap().messages("Why?", &[], &[passage(1, "a"), passage(2, "b")]).unwrap();
+        let messages = Prompt::load(None).unwrap().messages("Why?", &[], &[passage(1, "a"), passage(2, "b")]).unwrap();
         assert_eq!(messages.len(), 2);
         let user = &messages.last().unwrap().content;
         assert!(user.contains("<source id=\"2\"") && user.ends_with("Question: Why?"), "{user}");

@@ -70,14 +70,18 @@ fn is_item(line: &str) -> bool {
         || (number.len() < line.len() && (number.starts_with(". ") || number.starts_with(") ")))
 }
 
-fn prose(text: &str, block: Span) -> impl Iterator<Item = Span> {
-    let body = block.of(text);
-    body.split_sentence_bound_indices().filter_map(move |(offset, sentence)| {
-        let lead = sentence.len() - sentence.trim_start_matches(is_lead).len();
-        let start = block.start + offset + lead;
-        let end = block.start + offset + sentence.trim_end().len();
-        (start < end && sentence.chars().any(char::is_alphabetic)).then_some(Span { start, end })
-    })
+fn prose(text: &str, block: Span) -> Vec<Span> {
+    // To Unicode a line break ends a sentence; in a paragraph it is a space, and as many bytes.
+    let one_line = block.of(text).replace('\n', " ");
+    one_line
+        .split_sentence_bound_indices()
+        .filter_map(|(offset, sentence)| {
+            let lead = sentence.len() - sentence.trim_start_matches(is_lead).len();
+            let start = block.start + offset + lead;
+            let end = block.start + offset + sentence.trim_end().len();
+            (start < end && sentence.chars().any(char::is_alphabetic)).then_some(Span { start, end })
+        })
+        .collect()
 }
 
 /// White space and the marks that begin list items and quotes.

@@ -242,7 +242,9 @@ fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::Result<()> {
         writeln!(io::stdout(), "… and {} more failed (--json lists all)", failed.len() - FAILURES_SHOWN_MAX)?;
     }
     let failed = failed.len();
-    writeln!(io::stdout(), "{indexed} indexed ({chunks} chunks), {unchanged} unchanged, {failed} failed, {removed} removed, \
+    writeln!(
+        io::stdout(),
+        "{indexed} indexed ({chunks} chunks), {unchanged} unchanged, {failed} failed, {removed} removed, \
          {skipped} skipped (not a known kind) in {:.1} s",
         took.as_secs_f64()
     )?;

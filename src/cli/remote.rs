@@ -75,8 +75,13 @@ impl Remote {
 
     async fn send(&self, path: &str, body: &impl Serialize) -> anyhow::Result<reqwest::Response> {
         let url = format!("{}{path}", self.base_url);
-        let response =
-            self.http.post(&url).json(body).send().await.with_context(|| format!("reach the server {}", self.base_url))?;
+        let response = self
+            .http
+            .post(&url)
+            .json(body)
+            .send()
+            .await
+            .with_context(|| format!("reach the server {}", self.base_url))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

@@ -51,7 +51,9 @@ pub struct Embed {
 #[derive(Debug, Clone)]
 pub enum EmbedPlace {
     /// In this process, on so many threads.
-    Local { threads: usize },
+    Local {
+        threads: usize,
+    },
     Remote(RemoteEmbed),
 }
 
@@ -224,10 +226,11 @@ fn secret(section: &str, value: SecretString, file: &Path) -> Result<Option<Secr
         return Ok(given.then_some(value));
     }
     if given {
-        return Err(ConfigError::Invalid(format!("both {section}.api_key and {section}.api_key_file are set: keep one")));
+        return Err(ConfigError::Invalid(format!(
+            "both {section}.api_key and {section}.api_key_file are set: keep one"
+        )));
     }
-    let text =
-        fs::read_to_string(file).map_err(|source| ConfigError::Secret { path: file.to_path_buf(), source })?;
+    let text = fs::read_to_string(file).map_err(|source| ConfigError::Secret { path: file.to_path_buf(), source })?;
     Ok(Some(SecretString::from(text.trim().to_owned())))
 }
 
@@ -258,14 +261,15 @@ fn check_ingest(ingest: &Ingest) -> Result<(), ConfigError> {
 fn check_retrieval(retrieval: &Retrieval) -> Result<(), ConfigError> {
     let (candidates, passages) = (retrieval.candidates, retrieval.passages_max);
     at_least("retrieval.passages_max", passages, 1)?;
+    at_least("retrieval.rank_constant", retrieval.rank_constant, 1)?;
     if candidates < passages {
         return Err(ConfigError::Invalid(format!(
             "retrieval.candidates is {candidates}, must be at least retrieval.passages_max ({passages})"
         )));
     }
-    if !(-1.0..=1.0).contains(&retrieval.similarity_min) {
-        let found = retrieval.similarity_min;
-        return Err(ConfigError::Invalid(format!("retrieval.similarity_min is {found}, must be in -1..=1")));
+    if !(-1.0..=1.5).contains(&retrieval.relevance_min) {
+        let found = retrieval.relevance_min;
+        return Err(ConfigError::Invalid(format!("retrieval.relevance_min is {found}, must be in -1..=1.5")));
     }
     if !(0.0..=1.0).contains(&retrieval.overlap_max) {
         let found = retrieval.overlap_max;
@@ -349,10 +353,8 @@ mod tests {
     #[test]
     fn a_key_comes_from_a_file_and_never_shows() {
         let key = file("sk-secret\n");
-        let pairs = [
-            ("CAIRN__CHAT__BASE_URL", "http://a/v1"),
-            ("CAIRN__CHAT__API_KEY_FILE", key.path().to_str().unwrap()),
-        ];
+        let pairs =
+            [("CAIRN__CHAT__BASE_URL", "http://a/v1"), ("CAIRN__CHAT__API_KEY_FILE", key.path().to_str().unwrap())];
         let config = Config::from_layers(None, &environment(&pairs), &[]).unwrap();
         assert_eq!(config.chat.as_ref().unwrap().api_key.expose_secret(), "sk-secret");
         assert!(!format!("{config:?}").contains("sk-secret"));
@@ -360,8 +362,7 @@ mod tests {
 
     #[test]
     fn values_that_contradict_each_other_are_refused_with_both_names() {
-        let error =
-            Config::from_layers(None, &environment(&[("CAIRN__RETRIEVAL__CANDIDATES", "2")]), &[]).unwrap_err();
+        let error = Config::from_layers(None, &environment(&[("CAIRN__RETRIEVAL__CANDIDATES", "2")]), &[]).unwrap_err();
         assert!(error.to_string().contains("retrieval.passages_max (6)"), "{error}");
     }
 }

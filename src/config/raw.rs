@@ -77,9 +77,10 @@ pub struct Store {
 #[serde(deny_unknown_fields)]
 pub struct Retrieval {
     pub candidates: usize,
+    pub rank_constant: usize,
     pub passages_max: usize,
     pub passage_tokens_max: usize,
-    pub similarity_min: f32,
+    pub relevance_min: f32,
     pub overlap_max: f64,
 }
 

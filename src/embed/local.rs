@@ -26,7 +26,8 @@ const RUNTIME_FETCHED: &str = "1.31.1";
 const TOKENS_MAX_DEFAULT: usize = 512;
 /// Texts that wait for each model thread: enough to keep it busy, few enough that a question is soon served.
 const MAILBOX_PER_THREAD: usize = 2;
-const HOW_TO_GET: &str = "run `scripts/fetch`, or set CAIRN__MODELS__DIR to a folder that holds it (`cairn doctor` says more)";
+const HOW_TO_GET: &str =
+    "run `scripts/fetch`, or set CAIRN__MODELS__DIR to a folder that holds it (`cairn doctor` says more)";
 
 /// ONNX Runtime, loaded into this process.
 #[derive(Debug, Clone)]
@@ -195,6 +196,8 @@ impl LocalEmbedder {
             prefixes.question,
             prefixes.passage
         );
+        // Each text is tokenised alone, on its model's thread; more threads would only take turns.
+        tokenizers::utils::parallelism::set_parallelism(false);
         let (jobs, mailbox) = mpsc::channel(MAILBOX_PER_THREAD * threads);
         let mailbox = Arc::new(Mutex::new(mailbox));
         let (ready, started) = std::sync::mpsc::channel();
@@ -202,7 +205,7 @@ impl LocalEmbedder {
             let (files, mailbox, ready) = (files.clone(), Arc::clone(&mailbox), ready.clone());
             std::thread::Builder::new()
                 .name(format!("embed-{number}"))
-                .spawn(move || own_model(&files, tokens_max, &mailbox, &ready))
+                .spawn(move || own_model(&files, tokens_max, &mailbox, ready))
                 .map_err(|error| EmbedError::Unusable(format!("start a thread: {error}")))?;
         }
         drop(ready);
@@ -219,7 +222,7 @@ fn own_model(
     files: &ModelFiles,
     tokens_max: usize,
     mailbox: &Mutex<mpsc::Receiver<Job>>,
-    ready: &std::sync::mpsc::Sender<Result<usize, EmbedError>>,
+    ready: std::sync::mpsc::Sender<Result<usize, EmbedError>>,
 ) {
     let loaded = files.load(tokens_max).and_then(|mut model| {
         let dimensions = embed_one(&mut model, "ready")?.len();
@@ -228,6 +231,7 @@ fn own_model(
     let mut model = match loaded {
         Ok((model, dimensions)) => {
             let _ = ready.send(Ok(dimensions));
+            drop(ready); // Whoever waits for all threads waits until the last sender is gone.
             model
         }
         Err(error) => {

@@ -40,8 +40,7 @@ impl RemoteEmbedder {
             .timeout(remote.timeout)
             .build()
             .map_err(|error| EmbedError::Unusable(format!("set up HTTP: {error}")))?;
-        let config =
-            OpenAIConfig::new().with_api_base(&remote.base_url).with_api_key(remote.api_key.expose_secret());
+        let config = OpenAIConfig::new().with_api_base(&remote.base_url).with_api_key(remote.api_key.expose_secret());
         Ok(Self {
             client: Client::with_config(config).with_http_client(http),
             base_url: remote.base_url.clone(),

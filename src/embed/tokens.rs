@@ -29,10 +29,8 @@ pub struct TokenizerError {
 impl TokenCounter {
     /// Reads a Hugging Face `tokenizer.json`.
     pub fn load(tokenizer_json: &Path) -> Result<Self, TokenizerError> {
-        let failed = |error: tokenizers::Error| TokenizerError {
-            path: tokenizer_json.to_path_buf(),
-            reason: error.to_string(),
-        };
+        let failed =
+            |error: tokenizers::Error| TokenizerError { path: tokenizer_json.to_path_buf(), reason: error.to_string() };
         let mut tokenizer = Tokenizer::from_file(tokenizer_json).map_err(failed)?;
         tokenizer.with_truncation(None).map_err(failed)?;
         tokenizer.with_padding(None);

@@ -6,6 +6,7 @@
 //! model's special tokens included, is at most `chunk_tokens_max` tokens long. Nothing is ever cut off.
 
 mod outline;
+mod place;
 mod split;
 
 #[cfg(test)]
@@ -60,18 +61,22 @@ impl Chunker {
     pub fn split(&self, title: &str, extracted: &Extracted) -> Vec<Chunk> {
         let (title, text) = (title.trim(), extracted.text.as_str());
         let outline = Outline::new(&extracted.headings);
-        let headings_of = |span: &Range<usize>| self.fitted_path(title, outline.path_before(span.end));
-        let fits = |span: &Range<usize>| self.fits(title, &headings_of(span), piece(text, span));
-        let splitter = Splitter { text, kind: extracted.kind, tokens: &self.tokens, fits: &fits };
-
+        let path_of_none = self.fitted_path(title, Vec::new());
         let mut chunks: Vec<Chunk> = Vec::new();
         for section in outline.sections(text, &self.tokens) {
-            let path = path_line(title, &headings_of(&section));
+            let paths: Vec<(usize, Vec<String>)> =
+                outline.paths_within(&section).map(|(start, path)| (start, self.fitted_path(title, path))).collect();
+            // A section has headings at its beginning only, and a chunk stands under the last that it goes past.
+            let headings_at = |end: usize| paths.iter().rev().find(|(start, _)| *start < end).map(|(_, path)| path);
+            let headings_of = |span: &Range<usize>| headings_at(span.end).unwrap_or(&path_of_none).as_slice();
+            let fits = |span: &Range<usize>| self.fits(title, headings_of(span), piece(text, span));
+            let splitter = Splitter { text, kind: extracted.kind, tokens: &self.tokens, fits: &fits };
+            let path = path_line(title, headings_of(&section));
             for span in splitter.split(section, self.body_tokens_max(&path)) {
                 let ordinal = u32::try_from(chunks.len()).expect("a file has fewer than 2^32 bytes, so fewer chunks");
                 let chunk = Chunk {
                     ordinal,
-                    headings: headings_of(&span),
+                    headings: headings_of(&span).to_vec(),
                     text: piece(text, &span).to_owned(),
                     span: Span { start: span.start, end: span.end },
                 };

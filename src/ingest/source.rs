@@ -168,7 +168,11 @@ impl Walker {
 }
 
 fn unreadable(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::NotFound { "does not exist".to_owned() } else { format!("can't be read: {error}") }
+    if error.kind() == io::ErrorKind::NotFound {
+        "does not exist".to_owned()
+    } else {
+        format!("can't be read: {error}")
+    }
 }
 
 /// The path that an error is about. `ignore` wraps one error in another to say so.
@@ -206,7 +210,8 @@ mod tests {
     /// The names of what was found below `folder`, in the walk's order.
     fn names(walk: &Walk, folder: &TempDir) -> Vec<String> {
         let root = folder.path().canonicalize().expect("it is there");
-        let name = |found: &Found| found.path.strip_prefix(&root).expect("it is below the folder").display().to_string();
+        let name =
+            |found: &Found| found.path.strip_prefix(&root).expect("it is below the folder").display().to_string();
         walk.found.iter().map(name).collect()
     }
 

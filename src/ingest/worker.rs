@@ -12,7 +12,7 @@ use futures::StreamExt;
 use tracing::{debug, info, warn};
 
 use super::source::{Found, Walk};
-use super::{IngestError, Indexer, Outcome};
+use super::{Indexer, IngestError, Outcome};
 use crate::document::CollectionName;
 use crate::error::Class;
 use crate::ledger::LedgerError;

@@ -47,7 +47,8 @@ impl ApiError {
     }
 
     pub(super) fn model_not_found(model: &str) -> Self {
-        let message = format!("the model {model:?} does not exist: it must be a collection (GET /v1/models lists them)");
+        let message =
+            format!("the model {model:?} does not exist: it must be a collection (GET /v1/models lists them)");
         Self { class: Class::NotFound, code: "model_not_found", message, param: Some("model") }
     }
 

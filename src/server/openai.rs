@@ -8,11 +8,11 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::Json;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Extension, State};
 use axum::response::sse::Event;
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -186,8 +186,7 @@ pub(super) async fn chat_completions(
     request: Result<Json<ChatRequest>, JsonRejection>,
 ) -> Result<Response, ApiError> {
     let Json(request) = request?;
-    let collection: CollectionName =
-        request.model.parse().map_err(|_| ApiError::model_not_found(&request.model))?;
+    let collection: CollectionName = request.model.parse().map_err(|_| ApiError::model_not_found(&request.model))?;
     let (streams, includes_usage) =
         (request.stream.unwrap_or(false), request.stream_options.as_ref().is_some_and(|o| o.include_usage));
     let question = question(collection, request)?;

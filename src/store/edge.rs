@@ -10,12 +10,12 @@ use std::{fs, io};
 use async_trait::async_trait;
 use qdrant_edge::external::uuid::Uuid as EdgeUuid;
 use qdrant_edge::{
-    Condition, CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams,
-    FieldCondition, FieldIndexOperations, Filter, Fusion, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath,
-    Match, MatchValue, Modifier, NamedQuery, OperationError, PayloadFieldSchema, PayloadSchemaType, PointId,
-    PointInsertOperations, PointOperations, PointStruct, Prefetch, QueryEnum, QueryRequest, ScoredPoint,
-    ScoringQuery, SearchParams, UpdateOperation, ValueVariants, Vector, VectorInternal, VectorStructInternal, Vectors,
-    WithPayloadInterface, WithVector,
+    Condition, CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams, FieldCondition,
+    FieldIndexOperations, Filter, Fusion, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath, Match, MatchValue,
+    Modifier, NamedQuery, OperationError, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations,
+    PointOperations, PointStruct, Prefetch, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, SearchParams,
+    UpdateOperation, ValueVariants, Vector, VectorInternal, VectorStructInternal, Vectors, WithPayloadInterface,
+    WithVector,
 };
 use serde_json::{Value, json};
 
@@ -28,8 +28,6 @@ use crate::tasks::blocking;
 
 const DENSE: &str = "dense";
 const BM25: &str = "bm25";
-/// The rank constant of reciprocal rank fusion, as Qdrant's server has it by default.
-const RRF_K: usize = 2;
 /// Beside the shard: a line that no other index has, and the fingerprint of the vectors in it.
 const IDENTITY_FILE: &str = "identity";
 
@@ -123,7 +121,8 @@ fn open_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(Edge
 /// Makes the index beside its place and moves it there whole, so that a killed process leaves no half of one.
 fn make_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(), StoreError> {
     let part = dir.with_extension("part");
-    let file = |error: io::Error| StoreError::File { what: "make the index", place: dir.display().to_string(), source: error };
+    let file =
+        |error: io::Error| StoreError::File { what: "make the index", place: dir.display().to_string(), source: error };
     if part.exists() {
         fs::remove_dir_all(&part).map_err(file)?;
     }
@@ -267,7 +266,7 @@ fn fused(filter: &Filter, query: &Query, hnsw_ef: usize) -> QueryRequest {
     }
     QueryRequest {
         prefetches,
-        query: Some(ScoringQuery::Fusion(Fusion::Rrf { k: RRF_K, weights: None })),
+        query: Some(ScoringQuery::Fusion(Fusion::Rrf { k: query.rank_constant, weights: None })),
         filter: Some(filter.clone()),
         with_vector: WithVector::Selector(vec![DENSE.into()]),
         with_payload: WithPayloadInterface::Bool(true),
@@ -280,9 +279,7 @@ fn sparse(vector: &SparseVector) -> qdrant_edge::SparseVector {
 }
 
 fn point_struct(point: Point) -> Result<PointStruct, OperationError> {
-    let id = PointId::Uuid(EdgeUuid::from_bytes(
-        point.document.point(point.version, point.chunk.ordinal).into_bytes(),
-    ));
+    let id = PointId::Uuid(EdgeUuid::from_bytes(point.document.point(point.version, point.chunk.ordinal).into_bytes()));
     let vectors = Vectors::new_named([
         (DENSE, Vector::new_dense(point.dense)),
         (BM25, Vector::new_sparse(point.sparse.indices, point.sparse.values)?),

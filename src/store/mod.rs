@@ -34,6 +34,8 @@ pub struct Query {
     pub sparse: SparseVector,
     /// Hits that each of the two searches brings to the fusion.
     pub candidates: usize,
+    /// The k of reciprocal rank fusion: the smaller, the more the first few of each search count.
+    pub rank_constant: usize,
     /// Hits that are given back, best first.
     pub limit: usize,
 }

@@ -128,14 +128,22 @@ fn markdown(text: &str) -> Extracted {
 
 #[test]
 fn a_chunk_is_embedded_with_its_title_and_the_headings_above_it() {
-    let chunks = lawful(&chunker(256, 64), "Guide", &markdown("# Install\n\nLong enough to stand on its own, this.\n\n## Linux\n\nUse apt.\n"));
+    let chunks = lawful(
+        &chunker(256, 64),
+        "Guide",
+        &markdown("# Install\n\nLong enough to stand on its own, this.\n\n## Linux\n\nUse apt.\n"),
+    );
     let last = chunks.last().expect("there are chunks");
     assert_eq!(embedded_text("Guide", last), "Guide > Install > Linux\n## Linux\n\nUse apt.");
 }
 
 #[test]
 fn a_title_that_is_the_first_heading_is_embedded_once() {
-    let chunks = lawful(&chunker(256, 64), "Install", &markdown("# Install\n\nLong enough to stand on its own, this.\n\n## Linux\n\nUse apt.\n"));
+    let chunks = lawful(
+        &chunker(256, 64),
+        "Install",
+        &markdown("# Install\n\nLong enough to stand on its own, this.\n\n## Linux\n\nUse apt.\n"),
+    );
     let paths: Vec<_> = chunks.iter().map(|chunk| path_line("Install", &chunk.headings)).collect();
     assert_eq!(paths, ["Install", "Install > Linux"]);
 }

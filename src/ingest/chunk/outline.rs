@@ -32,14 +32,18 @@ impl<'a> Outline<'a> {
         Self { headings, parents }
     }
 
-    /// The titles above and of the last heading that starts before `end`, outermost first. For the end of a chunk, that
-    /// is its own section's path: a chunk has headings of others only at its beginning.
-    pub(super) fn path_before(&self, end: usize) -> Vec<&'a str> {
+    /// Where each heading within `section` starts, and its path: the titles above it, outermost first, and its own.
+    pub(super) fn paths_within(&self, section: &Range<usize>) -> impl Iterator<Item = (usize, Vec<&'a str>)> {
+        let place = |at: usize| self.headings.partition_point(|heading| heading.start < at);
+        (place(section.start)..place(section.end)).filter_map(|i| Some((self.headings.get(i)?.start, self.path(i))))
+    }
+
+    fn path(&self, heading: usize) -> Vec<&'a str> {
         let mut path = Vec::new();
-        let mut at = self.headings.partition_point(|heading| heading.start < end).checked_sub(1);
-        while let Some(heading) = at.and_then(|i| self.headings.get(i)) {
-            path.push(heading.title.as_str());
-            at = at.and_then(|i| self.parents.get(i).copied().flatten());
+        let mut at = Some(heading);
+        while let Some(i) = at {
+            path.extend(self.headings.get(i).map(|heading| heading.title.as_str()));
+            at = self.parents.get(i).copied().flatten();
         }
         path.reverse();
         path
@@ -71,6 +75,7 @@ impl<'a> Outline<'a> {
                 pending = None;
             }
         }
+        sections.extend(pending.map(|start| start..text.len())); // Nothing came that it could join.
         sections
     }
 }
@@ -142,14 +147,10 @@ mod tests {
     }
 
     #[test]
-    fn the_path_to_a_place_skips_what_was_closed_above_it() {
+    fn a_path_skips_what_was_closed_above_it() {
         let text = "# A\n### B\nb\n## C\nc\n# D\nd\n";
         let headings = headings(text);
-        let outline = Outline::new(&headings);
-        let path = |place: &str| outline.path_before(text.find(place).expect("it is there") + place.len());
-        assert_eq!(path("b\n"), ["A", "B"]);
-        assert_eq!(path("c\n"), ["A", "C"]);
-        assert_eq!(path("d\n"), ["D"]);
-        assert_eq!(outline.path_before(0), Vec::<&str>::new());
+        let paths: Vec<_> = Outline::new(&headings).paths_within(&(1..text.len())).map(|(_, path)| path).collect();
+        assert_eq!(paths, [vec!["A", "B"], vec!["A", "C"], vec!["D"]]);
     }
 }

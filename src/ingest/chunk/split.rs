@@ -1,20 +1,27 @@
 //! One section → pieces that fit, cut where it hurts least.
 //!
 //! text-splitter knows paragraphs, list items, sentences and syntax; what it takes for small enough is measured on
-//! tokens that were counted once for a whole stretch of text. A token may come out otherwise at a cut, so every piece is
-//! tried for real at the end, and halved where it is too long after all. Time grows with the length of the section:
-//! text-splitter alone would look at all that is left of it for every piece.
+//! tokens that were counted once for a whole stretch of text. What it gives is mended: a line that leads to what follows
+//! goes with it, and scraps join their neighbours. A token may come out otherwise at a cut, so every piece is tried for
+//! real at the end, and halved where it is too long after all. Time grows with the length of the section: text-splitter
+//! alone would look at all that is left of it for every piece.
 
 use std::ops::Range;
 
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
+use super::place::{Fence, best_cut, lead_in, middle};
 use super::{TOKEN_BYTES_MAX, piece};
 use crate::embed::TokenCounter;
 use crate::ingest::extract::FileKind;
 
-/// What is split in one go. Each end is also the end of a piece, so this is many times longer than a piece.
-const STRETCH_BYTES: usize = 32 << 10;
+/// How many pieces of full length are split off in one go. Much fewer, and the ends of stretches, which are also the
+/// ends of pieces, begin to show; many more, and the time grows with the square of them.
+const STRETCH_PIECES: usize = 16;
+/// A piece with less than this part of what it may have joins a neighbour where both fit into one.
+const SMALL_PART: usize = 4;
+/// A piece with less than this part says nothing alone (`}`, `impl Parser`): it shares its neighbour's text.
+const SCRAP_PART: usize = 8;
 
 /// Splits the sections of one text.
 pub(super) struct Splitter<'a> {
@@ -26,46 +33,80 @@ pub(super) struct Splitter<'a> {
 }
 
 impl Splitter<'_> {
-    /// Pieces of about `tokens_max` tokens that all fit, without white space around them. Only a single character that
-    /// doesn't fit is a piece all the same.
+    /// Pieces of at most about `tokens_max` tokens that all fit, without white space around them. Only a single
+    /// character that doesn't fit is a piece all the same.
     pub(super) fn split(&self, section: Range<usize>, tokens_max: usize) -> Vec<Range<usize>> {
-        let mut pieces = Vec::new();
         let section = trimmed(self.text, section);
         if section.is_empty() {
-            return pieces;
+            return Vec::new();
         }
         if (self.fits)(&section) {
             return vec![section];
         }
-        for stretch in self.stretches(section) {
-            for range in self.cut(&stretch, tokens_max) {
+        let mut pieces = Vec::new();
+        for (stretch, fence) in self.stretches(section, tokens_max) {
+            for range in self.cut(stretch, fence, tokens_max) {
                 self.push_fitting(range, &mut pieces);
             }
         }
-        pieces
+        self.without_scraps(pieces, tokens_max)
     }
 
-    /// `section` in parts of at most [`STRETCH_BYTES`], cut at the best line end in the second half of each.
-    fn stretches(&self, section: Range<usize>) -> Vec<Range<usize>> {
+    /// `section` in parts that are split one after the other, with the code block that is open where each begins.
+    fn stretches(&self, section: Range<usize>, tokens_max: usize) -> Vec<(Range<usize>, Fence)> {
+        let bytes_max = tokens_max.max(1).saturating_mul(TOKEN_BYTES_MAX * STRETCH_PIECES);
         let mut stretches = Vec::new();
         let mut start = section.start;
         let mut fence = Fence::default();
-        while section.end - start > STRETCH_BYTES {
-            let hard_end = self.text.floor_char_boundary(start + STRETCH_BYTES);
+        while section.end - start > bytes_max {
+            let hard_end = self.text.floor_char_boundary(start + bytes_max);
             let (length, fence_there) = best_cut(piece(self.text, &(start..hard_end)), fence);
-            stretches.push(start..start + length);
+            stretches.push((start..start + length, fence));
             start += length;
             fence = fence_there;
         }
-        stretches.push(start..section.end);
+        stretches.push((start..section.end, fence));
         stretches
     }
 
-    fn cut(&self, stretch: &Range<usize>, tokens_max: usize) -> Vec<Range<usize>> {
-        let text = piece(self.text, stretch);
+    /// What text-splitter makes of a stretch, but that no piece of prose ends with a line that leads to what follows:
+    /// the rest is split again from that line on.
+    fn cut(&self, stretch: Range<usize>, fence: Fence, tokens_max: usize) -> Vec<Range<usize>> {
+        let text = piece(self.text, &stretch);
         let sizer = CountedOnce { text, starts: self.tokens.starts(text) };
-        let config = || ChunkConfig::new(tokens_max).with_sizer(&sizer);
-        let placed = |(at, found): (usize, &str)| stretch.start + at..stretch.start + at + found.len();
+        let mut pieces = Vec::new();
+        let mut rest = stretch.clone();
+        loop {
+            let mut found = self.cut_once(&rest, &sizer, tokens_max);
+            let followed = found.len().saturating_sub(1);
+            let leads = found.iter().take(followed).enumerate().find_map(|(i, range)| {
+                let place = range.start + self.lead_in(range)?;
+                let in_code = fence.over(piece(self.text, &(stretch.start..place))).is_open();
+                (!in_code).then_some((i, place))
+            });
+            let Some((last, place)) = leads else {
+                pieces.append(&mut found);
+                return pieces;
+            };
+            pieces.extend(found.drain(..=last));
+            if let Some(shortened) = pieces.last_mut() {
+                shortened.end = place;
+            }
+            rest.start = place;
+        }
+    }
+
+    fn lead_in(&self, range: &Range<usize>) -> Option<usize> {
+        match self.kind {
+            FileKind::Markdown | FileKind::Html | FileKind::Rst | FileKind::Text => lead_in(piece(self.text, range)),
+            FileKind::Code(_) => None,
+        }
+    }
+
+    fn cut_once(&self, range: &Range<usize>, sizer: &CountedOnce, tokens_max: usize) -> Vec<Range<usize>> {
+        let text = piece(self.text, range);
+        let config = || ChunkConfig::new(tokens_max).with_sizer(sizer);
+        let placed = |(at, found): (usize, &str)| range.start + at..range.start + at + found.len();
         let as_text = || TextSplitter::new(config()).chunk_indices(text).map(placed).collect();
         match self.kind {
             FileKind::Markdown | FileKind::Html => {
@@ -92,6 +133,32 @@ impl Splitter<'_> {
             Some(_) | None => pieces.push(range),
         }
     }
+
+    /// `pieces`, of which the small ones have joined a neighbour, and of which those that are next to nothing have
+    /// joined one even where the two together have to be cut elsewhere.
+    fn without_scraps(&self, pieces: Vec<Range<usize>>, tokens_max: usize) -> Vec<Range<usize>> {
+        let below = |range: &Range<usize>, tokens: usize| {
+            range.len() < tokens * TOKEN_BYTES_MAX && self.tokens.count(piece(self.text, range)) < tokens
+        };
+        let (small, scrap) = (tokens_max / SMALL_PART, tokens_max / SCRAP_PART);
+        let mut joined: Vec<Range<usize>> = Vec::with_capacity(pieces.len());
+        for range in pieces {
+            let Some(last) = joined.last_mut() else {
+                joined.push(range);
+                continue;
+            };
+            let both = last.start..range.end;
+            if (below(last, small) || below(&range, small)) && (self.fits)(&both) {
+                *last = both;
+            } else if below(last, scrap) || below(&range, scrap) {
+                joined.pop();
+                self.push_fitting(both, &mut joined);
+            } else {
+                joined.push(range);
+            }
+        }
+        joined
+    }
 }
 
 /// Knows the size of every piece of a text whose tokens were counted once.
@@ -111,56 +178,6 @@ impl ChunkSizer for CountedOnce<'_> {
     }
 }
 
-/// The mark of the Markdown code block that is open at some line, if one is.
-#[derive(Clone, Copy, Default)]
-struct Fence(Option<&'static str>);
-
-impl Fence {
-    fn after(self, line: &str) -> Self {
-        let line = line.trim_start();
-        match self.0 {
-            Some(mark) if line.starts_with(mark) => Self(None),
-            Some(mark) => Self(Some(mark)),
-            None => Self(["```", "~~~"].into_iter().find(|mark| line.starts_with(mark))),
-        }
-    }
-}
-
-/// The byte of `stretch` to cut before, and the code block that is open there: the last line in the second half that
-/// begins something, that is, follows a blank line, isn't indented and is in no code block; else the last line; else
-/// the end.
-fn best_cut(stretch: &str, mut fence: Fence) -> (usize, Fence) {
-    let (mut best, mut last_line) = (None, None);
-    let mut start = 0;
-    let mut after_blank = false;
-    for line in stretch.split_inclusive('\n') {
-        if start > stretch.len() / 2 {
-            last_line = Some((start, fence));
-            if after_blank && fence.0.is_none() && !line.starts_with([' ', '\t', '\n', '}', ')', ']']) {
-                best = last_line;
-            }
-        }
-        fence = fence.after(line);
-        after_blank = line.trim().is_empty();
-        start += line.len();
-    }
-    best.or(last_line).unwrap_or((stretch.len(), fence))
-}
-
-/// Where to halve a text that has no white space at its ends: before a line near its middle, else before a word, else
-/// before a character. None where there is but one character.
-fn middle(text: &str) -> Option<usize> {
-    let half = text.floor_char_boundary(text.len() / 2);
-    if half == 0 {
-        let first = text.chars().next()?.len_utf8();
-        return (first < text.len()).then_some(first);
-    }
-    let quarter = text.floor_char_boundary(text.len() / 4);
-    let before = text.get(quarter..half)?;
-    let line_or_word = before.rfind('\n').or_else(|| before.rfind(char::is_whitespace));
-    Some(line_or_word.map_or(half, |at| quarter + at))
-}
-
 /// `range` without the white space at both ends.
 fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
     let found = piece(text, &range);
@@ -171,8 +188,9 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::extract::Language;
 
-    fn pieces<'a>(text: &'a str, kind: FileKind, tokens_max: usize) -> Vec<&'a str> {
+    fn pieces(text: &str, kind: FileKind, tokens_max: usize) -> Vec<&str> {
         let tokens = TokenCounter::estimate();
         let fits = |span: &Range<usize>| tokens.count(piece(text, span)) <= tokens_max;
         let splitter = Splitter { text, kind, tokens: &tokens, fits: &fits };
@@ -192,10 +210,28 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_leads_to_what_follows_goes_with_it() {
+        let text = "Some words about options.\n\n`--force`\n\nDoes it whether or not it is wise. Really.";
+        let expected = ["Some words about options.", "`--force`\n\nDoes it whether or not it is wise.", "Really."];
+        assert_eq!(pieces(text, FileKind::Markdown, 15), expected);
+    }
+
+    #[test]
     fn code_is_cut_between_its_items() {
         let text = "fn first() {\n    one();\n}\n\nfn second() {\n    two();\n}\n";
         let expected = ["fn first() {\n    one();\n}", "fn second() {\n    two();\n}"];
-        assert_eq!(pieces(text, FileKind::Code(crate::ingest::extract::Language::Rust), 12), expected);
+        assert_eq!(pieces(text, FileKind::Code(Language::Rust), 12), expected);
+    }
+
+    #[test]
+    fn no_scrap_of_code_stands_alone() {
+        let body = "        self.lines.push(line.trim().to_owned());\n".repeat(8);
+        let text = format!("impl Parser {{\n    fn parse(&mut self, line: &str) {{\n{body}    }}\n}}\n");
+        for tokens_max in [40, 60, 80, 120] {
+            let pieces = pieces(&text, FileKind::Code(Language::Rust), tokens_max);
+            assert!(pieces.iter().all(|piece| piece.len() >= tokens_max / 4), "{pieces:#?}");
+            assert!(pieces.first().is_some_and(|first| first.contains("impl Parser") && first.contains("push")));
+        }
     }
 
     #[test]
@@ -209,23 +245,5 @@ mod tests {
     #[test]
     fn a_character_that_does_not_fit_stays() {
         assert_eq!(pieces("日本", FileKind::Text, 0), ["日", "本"]);
-    }
-
-    #[test]
-    fn a_long_text_is_parted_where_something_begins() {
-        let paragraph = format!("{}\n\n", "A line that says something.\n".repeat(40));
-        let text = paragraph.repeat(60);
-        let (length, _) = best_cut(text.get(..STRETCH_BYTES).expect("it is ASCII"), Fence::default());
-        assert_eq!(length % paragraph.len(), 0);
-        assert!(length > STRETCH_BYTES / 2);
-    }
-
-    #[test]
-    fn a_long_text_is_not_parted_inside_a_code_block_if_it_can_be_helped() {
-        let block = format!("Prose.\n\n```\n{}```\n\n", "code\n\ncode\n".repeat(100));
-        let text = block.repeat(60);
-        let (length, fence) = best_cut(text.get(..STRETCH_BYTES).expect("it is ASCII"), Fence::default());
-        assert!(fence.0.is_none());
-        assert!(text.get(length..).is_some_and(|rest| rest.starts_with("Prose.") || rest.starts_with("```\ncode")));
     }
 }

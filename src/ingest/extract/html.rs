@@ -251,7 +251,9 @@ mod tests {
 
     #[test]
     fn spaces_are_kept_in_code_blocks_and_nowhere_else() {
-        let extracted = page("<p>Use <code>psql\n     &lt; file</code>.</p><ul><li>a<pre>\nx   = 1\n\n  ```\n</pre></ul><p>b   c</p>");
+        let extracted = page(
+            "<p>Use <code>psql\n     &lt; file</code>.</p><ul><li>a<pre>\nx   = 1\n\n  ```\n</pre></ul><p>b   c</p>",
+        );
         assert!(extracted.text.contains("Use `psql < file`."), "{}", extracted.text);
         assert!(extracted.text.contains("x   = 1\n\n    ```\n"), "{}", extracted.text);
         assert!(extracted.text.ends_with("\nb c\n"), "{}", extracted.text);

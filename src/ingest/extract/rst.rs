@@ -119,8 +119,7 @@ mod tests {
     fn levels_follow_the_order_of_first_appearance() {
         let text =
             "*****\nGuide\n*****\n\nText.\n\nInstall\n-------\n\nLinux\n~~~~~\nMore.\n\nUse\n---\n\n***\nAPI\n***\n";
-        let expected =
-            [title(1, "Guide"), title(2, "Install"), title(3, "Linux"), title(2, "Use"), title(1, "API")];
+        let expected = [title(1, "Guide"), title(2, "Install"), title(3, "Linux"), title(2, "Use"), title(1, "API")];
         assert_eq!(titles(text), expected);
         assert_eq!(extract(text.to_owned()).title.as_deref(), Some("Guide"));
     }
@@ -132,7 +131,8 @@ mod tests {
 
     #[test]
     fn transitions_tables_and_literal_blocks_are_no_headings() {
-        let text = "Text.\n\n-----\n\nMore::\n\n    code\n    ----\n\n====  ====\nA     B\n====  ====\n1     2\n====  ====\n";
+        let text =
+            "Text.\n\n-----\n\nMore::\n\n    code\n    ----\n\n====  ====\nA     B\n====  ====\n1     2\n====  ====\n";
         assert_eq!(titles(text), []);
     }
 
