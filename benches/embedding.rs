@@ -4,6 +4,7 @@
 //! differ and are noisy, a ratio on one machine much less so.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't go on has nothing to say")]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "it prints a few rates for people")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

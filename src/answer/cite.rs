@@ -77,7 +77,8 @@ impl MarkFilter {
 
     /// The model is done: what is still held back is text.
     pub(super) fn finish(&mut self) -> Vec<Piece> {
-        self.release();
+        self.take_prose('\n'); // Ends whatever is held, and is taken back.
+        self.text.pop();
         self.flush_text();
         std::mem::take(&mut self.pieces)
     }
@@ -89,28 +90,39 @@ impl MarkFilter {
             self.text.push(c);
             return;
         }
+        self.take_prose(c);
+    }
+
+    fn take_prose(&mut self, c: char) {
         let bracket = self.held.trim_start().chars().next();
+        let (held, depth) = (self.held.chars().count(), depth(&self.held));
         match (bracket, c) {
             (None, ' ' | '\t' | '[' | '【') => self.held.push(c),
             (None, _) => {
                 self.release();
                 self.text.push(c);
             }
-            (Some('['), ']') | (Some('【'), '】') => self.close(c),
-            (Some(open), c) if continues_mark(open, c) && self.held.chars().count() < MARK_CHARS_MAX => {
-                self.held.push(c);
+            (Some('['), ']') if depth == 1 => self.close(c),
+            (Some('【'), '】') => self.close(c),
+            (Some(open), c) if held < MARK_CHARS_MAX && continues_mark(open, c) => self.held.push(c),
+            // Forty brackets and numbers are no text, and what is left of them could read as a mark.
+            (Some(_), c) if held >= MARK_CHARS_MAX && depth > 1 => {
+                self.held.clear();
+                self.dropped += 1;
+                self.take_prose(c);
             }
-            (Some(_), c) => {
-                self.release();
-                self.take_after_release(c);
-            }
+            (Some(_), c) => self.abandon(c),
         }
     }
 
-    fn take_after_release(&mut self, c: char) {
-        match c {
-            ' ' | '\t' | '[' | '【' => self.held.push(c),
-            _ => self.text.push(c),
+    /// The held bracket is no mark's after all. What follows it may still hold one.
+    fn abandon(&mut self, c: char) {
+        let held = std::mem::take(&mut self.held);
+        let opening = held.find(['[', '【']).and_then(|at| held.get(at..)?.chars().next().map(|c| at + c.len_utf8()));
+        let (before, after) = held.split_at(opening.unwrap_or(held.len()));
+        self.text.push_str(before);
+        for c in after.chars().chain([c]) {
+            self.take_prose(c);
         }
     }
 
@@ -181,18 +193,24 @@ impl MarkFilter {
 
 fn continues_mark(open: char, c: char) -> bool {
     // 【3†source】 is how some models were taught to cite.
-    open == '【' && !c.is_control() || c.is_ascii_digit() || matches!(c, ' ' | ',' | ';' | '-' | '–')
+    open == '【' && !c.is_control() || c.is_ascii_digit() || matches!(c, ' ' | ',' | ';' | '-' | '–' | '[' | ']')
 }
 
-/// The numbers in `1, 3-5`; what follows a dagger is no number.
+/// Brackets that are open at the end of what is held.
+fn depth(held: &str) -> usize {
+    held.matches('[').count().saturating_sub(held.matches(']').count())
+}
+
+/// The numbers in `1, 3-5`, of nested brackets too; what follows a dagger is no number. None where there is more.
 fn numbers(inside: &str) -> Vec<usize> {
     let inside = inside.split('†').next().unwrap_or(inside);
     let mut numbers = Vec::new();
-    for part in inside.split([',', ';', ' ']) {
-        let ends: Vec<usize> = part.split(['-', '–']).filter_map(|n| n.trim().parse().ok()).collect();
-        match ends.as_slice() {
-            [first, last] if first <= last && last - first < RANGE_MAX => numbers.extend(*first..=*last),
-            _ => numbers.extend(ends),
+    for part in inside.split([',', ';', ' ', '[', ']']).filter(|part| !part.is_empty()) {
+        let ends: Option<Vec<usize>> = part.split(['-', '–']).map(|n| n.parse().ok()).collect();
+        match ends.as_deref() {
+            Some([only]) => numbers.push(*only),
+            Some([first, last]) if first <= last && last - first < RANGE_MAX => numbers.extend(*first..=*last),
+            Some(_) | None => return Vec::new(),
         }
     }
     numbers

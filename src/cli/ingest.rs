@@ -79,10 +79,12 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     }
     report(&summary, progress.started.elapsed(), args.json)?;
     app.ledger.close().await;
-    Ok(match summary {
-        Summary { left: 1.., .. } => ExitCode::from(INTERRUPTED),
-        Summary { ref failed, .. } if !failed.is_empty() => ExitCode::FAILURE,
-        _ => ExitCode::SUCCESS,
+    Ok(if summary.left > 0 {
+        ExitCode::from(INTERRUPTED)
+    } else if summary.failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 

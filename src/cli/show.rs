@@ -42,6 +42,8 @@ impl AnswerPrinter {
         }
         if !self.citations.is_empty() {
             writeln!(out, "\nSources")?;
+        } else if done.outcome == "answered" {
+            writeln!(out, "\n(the model cited no source: nothing here is tied to a document)")?;
         }
         self.citations.sort_by_key(|citation| (citation.number, citation.span.start));
         self.citations.dedup_by_key(|citation| (citation.number, citation.span));

@@ -361,6 +361,17 @@ mod tests {
     }
 
     #[test]
+    fn names_are_a_list_in_a_file_and_stand_between_commas_in_the_environment() {
+        let file = file("[server]\nallowed_hosts = [\"a.example\", \"b.example\"]\n");
+        let hosts = |config: Result<Config, ConfigError>| config.unwrap().server.allowed_hosts;
+        let from_file = hosts(Config::from_layers(Some(file.path()), &environment(&[]), &[]));
+        let pairs = [("CAIRN__SERVER__ALLOWED_HOSTS", "a.example, b.example")];
+        let from_environment = hosts(Config::from_layers(None, &environment(&pairs), &[]));
+        assert_eq!(from_file, ["a.example", "b.example"]);
+        assert_eq!(from_environment, from_file);
+    }
+
+    #[test]
     fn values_that_contradict_each_other_are_refused_with_both_names() {
         let error = Config::from_layers(None, &environment(&[("CAIRN__RETRIEVAL__CANDIDATES", "2")]), &[]).unwrap_err();
         assert!(error.to_string().contains("retrieval.passages_max (6)"), "{error}");

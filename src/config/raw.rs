@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::document::CollectionName;
 
@@ -115,6 +115,8 @@ pub struct Answer {
 #[serde(deny_unknown_fields)]
 pub struct Server {
     pub listen: SocketAddr,
+    #[serde(deserialize_with = "names")]
+    pub allowed_hosts: Vec<String>,
     pub in_flight_max: usize,
     pub answers_max: usize,
     #[serde(with = "humantime_serde")]
@@ -141,4 +143,18 @@ pub struct Log {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// A list, or one text with commas, as an environment variable has it.
+fn names<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Names {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Names::deserialize(deserializer)? {
+        Names::List(names) => names,
+        Names::Text(text) => text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect(),
+    })
 }

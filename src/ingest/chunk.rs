@@ -21,7 +21,8 @@ use crate::ingest::extract::Extracted;
 use outline::Outline;
 use split::Splitter;
 
-/// Part of the index's fingerprint: changes whenever the same text would be cut or embedded otherwise than before.
+/// Part of the index's fingerprint: changes whenever the same file would be cut or embedded otherwise than before, be it
+/// because its text is extracted otherwise.
 pub const CHUNKER_VERSION: &str = "1";
 
 /// Between the headings of a path.

@@ -52,6 +52,11 @@ impl ApiError {
         Self { class: Class::NotFound, code: "model_not_found", message, param: Some("model") }
     }
 
+    pub(super) fn host_not_allowed() -> Self {
+        let message = "the request names another host than this machine; server.allowed_hosts lists more names";
+        Self { class: Class::Denied, code: "host_not_allowed", message: message.into(), param: None }
+    }
+
     pub(super) fn overloaded(message: &str) -> Self {
         Self { class: Class::Busy, code: "overloaded", message: message.into(), param: None }
     }

@@ -4,6 +4,7 @@
 
 pub mod ask;
 mod error;
+mod host;
 mod limits;
 mod openai;
 mod probe;
@@ -114,12 +115,14 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(probe::metrics))
         .split_for_parts();
     api.merge(probes_api);
+    let check_host = middleware::from_fn_with_state(Arc::clone(&service), host::check);
     answers
         .merge(probes)
         .with_state(service)
         .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(check_host)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(limits::observe))

@@ -48,21 +48,25 @@ pub(super) fn best_cut(stretch: &str, mut fence: Fence) -> (usize, Fence) {
     best.or(last_line).unwrap_or((stretch.len(), fence))
 }
 
-/// Where the last block of `piece` begins, if it is a lead-in, such as a term before its definition or "For example:"
-/// before the example: short, no sentence of its own, no list item or table row, and not all that there is.
+/// Where the last block of `piece` begins, if it leads to what follows and is not all that there is.
 pub(super) fn lead_in(piece: &str) -> Option<usize> {
-    let piece = piece.trim_end();
-    let start = piece.rfind("\n\n")? + 2;
-    let block = piece.get(start..)?;
+    let start = piece.trim_end().rfind("\n\n")? + 2;
+    let (before, block) = piece.split_at_checked(start)?;
+    (leads(block) && !before.trim().is_empty()).then_some(start)
+}
+
+/// Whether a block is a term before its definition, "For example:" before the example, or the like: short, no sentence
+/// of its own, no list item and no table row.
+pub(super) fn leads(block: &str) -> bool {
+    let block = block.trim_end();
     let belongs_to_a_block = [" ", "\t", "\n", "- ", "* ", "+ ", ">", "|", "```", "~~~"];
     let is_numbered = block.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with(['.', ')']);
     let words = block.trim_end_matches(|c: char| ")]}\"'”’»*_".contains(c));
-    let leads = block.len() <= LEAD_IN_BYTES_MAX
+    block.len() <= LEAD_IN_BYTES_MAX
         && !belongs_to_a_block.iter().any(|mark| block.starts_with(mark))
         && !is_numbered
         && !words.ends_with(['.', '!', '?', '…', '。', '！', '？', '|'])
-        && !block.ends_with("```");
-    (leads && !piece.get(..start)?.trim().is_empty()).then_some(start)
+        && !block.ends_with("```")
 }
 
 /// Where to halve a text that has no white space at its ends: before a paragraph or a line near its middle, else before

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
-use super::place::{Fence, best_cut, lead_in, middle};
+use super::place::{Fence, best_cut, lead_in, leads, middle};
 use super::{TOKEN_BYTES_MAX, piece};
 use crate::embed::TokenCounter;
 use crate::ingest::extract::FileKind;
@@ -21,7 +21,7 @@ const STRETCH_PIECES: usize = 16;
 /// A piece with less than this part of what it may have joins a neighbour where both fit into one.
 const SMALL_PART: usize = 4;
 /// A piece with less than this part says nothing alone (`}`, `impl Parser`): it shares its neighbour's text.
-const SCRAP_PART: usize = 8;
+const SCRAP_PART: usize = 6;
 
 /// Splits the sections of one text.
 pub(super) struct Splitter<'a> {
@@ -134,23 +134,27 @@ impl Splitter<'_> {
         }
     }
 
-    /// `pieces`, of which the small ones have joined a neighbour, and of which those that are next to nothing have
-    /// joined one even where the two together have to be cut elsewhere.
+    /// `pieces`, of which the small ones have joined a neighbour where both fit, and of which scraps have joined one
+    /// even where the two together have to be cut elsewhere.
     fn without_scraps(&self, pieces: Vec<Range<usize>>, tokens_max: usize) -> Vec<Range<usize>> {
         let below = |range: &Range<usize>, tokens: usize| {
             range.len() < tokens * TOKEN_BYTES_MAX && self.tokens.count(piece(self.text, range)) < tokens
         };
-        let (small, scrap) = (tokens_max / SMALL_PART, tokens_max / SCRAP_PART);
+        let is_small = |range: &Range<usize>| below(range, tokens_max / SMALL_PART);
+        let is_scrap = |range: &Range<usize>| below(range, tokens_max / SCRAP_PART);
         let mut joined: Vec<Range<usize>> = Vec::with_capacity(pieces.len());
-        for range in pieces {
-            let Some(last) = joined.last_mut() else {
+        let mut pieces = pieces.into_iter().peekable();
+        while let Some(range) = pieces.next() {
+            let Some(last) = joined.last().cloned() else {
                 joined.push(range);
                 continue;
             };
             let both = last.start..range.end;
-            if (below(last, small) || below(&range, small)) && (self.fits)(&both) {
-                *last = both;
-            } else if below(last, scrap) || below(&range, scrap) {
+            let belongs_to_next = pieces.peek().is_some() && is_scrap(&range) && self.opens(&range);
+            let belongs_to_this = is_scrap(&last) && self.opens(&last);
+            let fits_small = || (is_small(&last) || is_small(&range)) && (self.fits)(&both);
+            let parts_scrap = || is_scrap(&last) || is_scrap(&range);
+            if belongs_to_this || (!belongs_to_next && (fits_small() || parts_scrap())) {
                 joined.pop();
                 self.push_fitting(both, &mut joined);
             } else {
@@ -158,6 +162,15 @@ impl Splitter<'_> {
             }
         }
         joined
+    }
+
+    /// Whether a scrap belongs to what follows it rather than to what is before it.
+    fn opens(&self, range: &Range<usize>) -> bool {
+        let text = piece(self.text, range);
+        match self.kind {
+            FileKind::Markdown | FileKind::Html | FileKind::Rst | FileKind::Text => leads(text),
+            FileKind::Code(_) => !text.starts_with(['}', ')', ']']),
+        }
     }
 }
 
@@ -211,9 +224,13 @@ mod tests {
 
     #[test]
     fn a_line_that_leads_to_what_follows_goes_with_it() {
-        let text = "Some words about options.\n\n`--force`\n\nDoes it whether or not it is wise. Really.";
-        let expected = ["Some words about options.", "`--force`\n\nDoes it whether or not it is wise.", "Really."];
-        assert_eq!(pieces(text, FileKind::Markdown, 15), expected);
+        let definition = "Does it whether or not it is wise. ".repeat(9);
+        for before in 1..12 {
+            let text = format!("{}\n\n`--force`\n\n{definition}", "Some words about options. ".repeat(before));
+            for piece in pieces(&text, FileKind::Markdown, 100) {
+                assert!(!piece.ends_with("`--force`"), "{before}: {piece}");
+            }
+        }
     }
 
     #[test]
@@ -225,12 +242,12 @@ mod tests {
 
     #[test]
     fn no_scrap_of_code_stands_alone() {
-        let body = "        self.lines.push(line.trim().to_owned());\n".repeat(8);
+        let body = "        self.lines.push(line.trim().to_owned());\n".repeat(24);
         let text = format!("impl Parser {{\n    fn parse(&mut self, line: &str) {{\n{body}    }}\n}}\n");
-        for tokens_max in [40, 60, 80, 120] {
+        for tokens_max in [140, 200, 300] {
             let pieces = pieces(&text, FileKind::Code(Language::Rust), tokens_max);
-            assert!(pieces.iter().all(|piece| piece.len() >= tokens_max / 4), "{pieces:#?}");
-            assert!(pieces.first().is_some_and(|first| first.contains("impl Parser") && first.contains("push")));
+            assert!(pieces.iter().all(|piece| piece.len() > 100), "{pieces:#?}");
+            assert!(pieces.first().is_some_and(|first| first.starts_with("impl Parser") && first.contains("push")));
         }
     }
 

@@ -71,12 +71,11 @@ const BOX_LEVEL_MIN: u8 = 3;
 
 pub(super) fn extract(page: &str) -> Result<Extracted, ExtractError> {
     let mut text = to_markdown(page, &[NAVIGATION, CONTENTS].concat())?;
-    let mut headings = markdown::headings(&text);
-    if content_bytes(&text, &headings) < CONTENT_BYTES_MIN {
+    if content_bytes(&text) < CONTENT_BYTES_MIN {
         text = to_markdown(page, NAVIGATION)?;
-        headings = markdown::headings(&text);
     }
-    headings.retain(|heading| !is_box(heading));
+    text = with_boxes_as_prose(&text);
+    let headings = markdown::headings(&text);
     let title = declared_title(page)?.or_else(|| markdown::title_of(&headings));
     Ok(Extracted { kind: FileKind::Html, text, headings, title })
 }
@@ -139,13 +138,28 @@ fn tidy(text: &str) -> String {
 }
 
 /// Bytes of `text` that belong to no heading's line.
-fn content_bytes(text: &str, headings: &[Heading]) -> usize {
-    let in_headings: usize = headings
-        .iter()
-        .filter_map(|heading| text.get(heading.start..))
-        .map(|rest| rest.find('\n').unwrap_or(rest.len()))
-        .sum();
+fn content_bytes(text: &str) -> usize {
+    let headings = markdown::headings(text);
+    let in_headings: usize = headings.iter().map(|heading| line_at(text, heading.start).len()).sum();
     text.trim().len().saturating_sub(in_headings)
+}
+
+/// `text` in which "### Note" is "Note:".
+fn with_boxes_as_prose(text: &str) -> String {
+    let mut prose = String::with_capacity(text.len());
+    let mut copied = 0;
+    for heading in markdown::headings(text).iter().filter(|heading| is_box(heading)) {
+        prose.push_str(text.get(copied..heading.start).unwrap_or_default());
+        prose.push_str(heading.title.trim_end_matches([':', '!']));
+        prose.push(':');
+        copied = heading.start + line_at(text, heading.start).len();
+    }
+    prose.push_str(text.get(copied..).unwrap_or_default());
+    prose
+}
+
+fn line_at(text: &str, start: usize) -> &str {
+    text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default()
 }
 
 fn is_box(heading: &Heading) -> bool {
@@ -224,7 +238,7 @@ mod tests {
     fn the_title_of_a_box_heads_no_section() {
         let extracted = page("<h2>Backup</h2><div class=warning><h3>Warning</h3><p>Careful.</p></div><p>More.</p>");
         assert_eq!(titles(&extracted), [(2, "Backup")]);
-        assert!(extracted.text.contains("Warning"));
+        assert_eq!(extracted.text, "## Backup\n\nWarning:\n\nCareful.\n\nMore.\n");
     }
 
     #[test]
