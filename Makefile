@@ -7,7 +7,7 @@ demo_data := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/demo
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build setup demo test lint fmt bench clean
+.PHONY: help build setup demo test lint fmt bench eval clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ fmt: ## format the Rust code
 
 bench: setup ## measure embedding, in chunks a second
 	cargo bench --locked
+
+eval: build setup ## ask the handbook the questions of eval/handbook.jsonl and score what comes back
+	CAIRN_BIN="$(cairn)" scripts/eval
 
 clean: ## remove what was built and the demo's data; what was fetched stays
 	cargo clean

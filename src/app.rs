@@ -112,8 +112,8 @@ pub struct DataDir {
 /// Why the data folder can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
-    #[error("use the data folder {dir}: {source}")]
-    File { dir: String, source: std::io::Error },
+    #[error("use the data folder {dir}: {cause}")]
+    File { dir: String, cause: std::io::Error },
     #[error("the data folder {dir} is in use by another cairn process{}", server.as_ref().map_or(String::new(), |address| format!(", which serves http://{address}")))]
     InUse { dir: String, server: Option<SocketAddr> },
 }
@@ -121,7 +121,7 @@ pub enum DataDirError {
 impl DataDir {
     /// Makes the folder if need be and locks it. The lock goes with the process, however it ends.
     pub fn lock(dir: &Path) -> Result<Self, DataDirError> {
-        let failed = |source| DataDirError::File { dir: dir.display().to_string(), source };
+        let failed = |cause| DataDirError::File { dir: dir.display().to_string(), cause };
         fs::create_dir_all(dir).map_err(failed)?;
         let path = dir.join("lock");
         let mut lock =
@@ -142,7 +142,7 @@ impl DataDir {
 
     /// Notes where this process serves, for another one that finds the folder in use.
     pub fn announce(&mut self, address: SocketAddr) -> Result<(), DataDirError> {
-        let failed = |source| DataDirError::File { dir: self.dir.display().to_string(), source };
+        let failed = |cause| DataDirError::File { dir: self.dir.display().to_string(), cause };
         self.lock.set_len(0).map_err(failed)?;
         self.lock.rewind().map_err(failed)?;
         write!(self.lock, "{address}").map_err(failed)
@@ -150,7 +150,7 @@ impl DataDir {
 
     /// Moves the index out of the way, whole. Gives where it is now; None if there was none.
     pub fn set_index_aside(&self) -> Result<Option<PathBuf>, DataDirError> {
-        let failed = |source| DataDirError::File { dir: self.dir.display().to_string(), source };
+        let failed = |cause| DataDirError::File { dir: self.dir.display().to_string(), cause };
         let index = self.index();
         if !index.exists() {
             return Ok(None);

@@ -1,4 +1,7 @@
 //! What kind of failure an error is: the one thing that decides whether to try again and which HTTP status to give.
+//!
+//! An error's text names its cause, since it is shown in one piece: in a summary, a response, a log line. The cause is
+//! therefore not its `source` as well; whoever prints the whole chain would print it twice.
 
 /// Every stage's error has a `class()` that answers with one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

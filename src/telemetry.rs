@@ -20,8 +20,8 @@ const QUIET: &str = "async_openai=off,qdrant_edge=error";
 /// Why telemetry can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    #[error("read log.level {level:?}: {source}")]
-    Level { level: String, source: tracing_subscriber::filter::ParseError },
+    #[error("read log.level {level:?}: {cause}")]
+    Level { level: String, cause: tracing_subscriber::filter::ParseError },
     #[error("start logging: {0}")]
     Log(String),
     #[error("start metrics: {0}")]
@@ -31,7 +31,7 @@ pub enum TelemetryError {
 /// Starts logging. Once a process.
 pub fn start_logging(log: &Log) -> Result<(), TelemetryError> {
     let filter = EnvFilter::try_new(format!("{},{QUIET}", log.level))
-        .map_err(|source| TelemetryError::Level { level: log.level.clone(), source })?;
+        .map_err(|cause| TelemetryError::Level { level: log.level.clone(), cause })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -143,7 +143,7 @@ pub enum AnswerError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Chat(#[from] ChatError),
-    #[error("fill in the prompt: {0}")]
+    #[error(transparent)]
     Prompt(#[from] minijinja::Error),
     #[error("the answer took longer than server.answer_timeout ({seconds} s)")]
     TimedOut { seconds: u64 },

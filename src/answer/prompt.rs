@@ -19,9 +19,9 @@ pub struct Prompt {
 /// Why a template can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
-    #[error("read chat.prompt_file {path}: {source}")]
-    Read { path: String, source: std::io::Error },
-    #[error("use the prompt template: {0:#}")]
+    #[error("read chat.prompt_file {path}: {cause}")]
+    Read { path: String, cause: std::io::Error },
+    #[error(transparent)]
     Template(#[from] minijinja::Error),
 }
 
@@ -31,7 +31,7 @@ impl Prompt {
         let text = match file {
             None => DEFAULT.to_owned(),
             Some(path) => std::fs::read_to_string(path)
-                .map_err(|source| PromptError::Read { path: path.display().to_string(), source })?,
+                .map_err(|cause| PromptError::Read { path: path.display().to_string(), cause })?,
         };
         let mut environment = Environment::new();
         environment.add_filter("data", |text: String| defused(&text));

@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::{INTERRUPTED, collection};
-use crate::app::{App, DataDir};
+use crate::app::{App, AppError, DataDir, DataDirError};
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::ingest::source::{self, SourceLimits};
@@ -53,7 +52,12 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     if args.rebuild {
         rebuild(&config)?;
     }
-    let app = App::open(config).await.context("open the index (a running server must be stopped while ingesting)")?;
+    let app = App::open(config).await.map_err(|error| match error {
+        AppError::DataDir(DataDirError::InUse { server: Some(_), .. }) => {
+            anyhow::Error::new(error).context("stop the server first: documents can't be ingested beside it yet")
+        }
+        other => other.into(),
+    })?;
 
     let (found, whole) = (walk.found.iter().map(|f| f.path.clone()).collect::<HashSet<_>>(), walk.problems.is_empty());
     let roots = walk.roots.clone();

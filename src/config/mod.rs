@@ -85,10 +85,10 @@ pub struct Chat {
 /// Why a configuration can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("read configuration: {0}")]
+    #[error(transparent)]
     Read(#[from] config::ConfigError),
-    #[error("read {path}: {source}")]
-    Secret { path: PathBuf, source: std::io::Error },
+    #[error("read {path}: {cause}")]
+    Secret { path: PathBuf, cause: std::io::Error },
     #[error("{0}")]
     Invalid(String),
 }
@@ -230,7 +230,7 @@ fn secret(section: &str, value: SecretString, file: &Path) -> Result<Option<Secr
             "both {section}.api_key and {section}.api_key_file are set: keep one"
         )));
     }
-    let text = fs::read_to_string(file).map_err(|source| ConfigError::Secret { path: file.to_path_buf(), source })?;
+    let text = fs::read_to_string(file).map_err(|cause| ConfigError::Secret { path: file.to_path_buf(), cause })?;
     Ok(Some(SecretString::from(text.trim().to_owned())))
 }
 

@@ -67,6 +67,7 @@ pub struct Ingest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Store {
+    pub free_space_min: ByteSize,
     pub hnsw_m: usize,
     pub hnsw_ef_construct: usize,
     pub hnsw_ef: usize,

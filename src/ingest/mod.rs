@@ -52,7 +52,7 @@ pub enum IngestError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    #[error("read the file: {0}")]
+    #[error(transparent)]
     Panicked(#[from] Panicked),
 }
 

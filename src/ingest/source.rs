@@ -57,8 +57,8 @@ pub struct SourceLimits {
 /// Why a file that was found can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    #[error("read {path}: {source}")]
-    Read { path: PathBuf, source: io::Error },
+    #[error("read {path}: {cause}")]
+    Read { path: PathBuf, cause: io::Error },
     #[error("read {path}: it is larger than {bytes_max} bytes")]
     TooLarge { path: PathBuf, bytes_max: u64 },
 }
@@ -80,7 +80,7 @@ pub fn walk(paths: &[PathBuf], limits: &SourceLimits) -> Walk {
 
 /// All bytes of a file, which may have changed since it was found.
 pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError> {
-    let failed = |source| SourceError::Read { path: found.path.clone(), source };
+    let failed = |cause| SourceError::Read { path: found.path.clone(), cause };
     let file = File::open(&found.path).map_err(failed)?;
     let bytes_max = limits.file_bytes_max;
     let mut bytes = Vec::with_capacity(usize::try_from(found.bytes.min(bytes_max)).unwrap_or_default());

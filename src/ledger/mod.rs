@@ -53,9 +53,9 @@ pub struct DocumentCounts {
 /// Why the ledger did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    #[error("{what}: {source}")]
-    Sql { what: &'static str, source: sqlx::Error },
-    #[error("bring the ledger to this version's form: {0}")]
+    #[error("{what}: {cause}")]
+    Sql { what: &'static str, cause: sqlx::Error },
+    #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
@@ -69,7 +69,7 @@ impl LedgerError {
 }
 
 fn sql(what: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
-    move |source| LedgerError::Sql { what, source }
+    move |cause| LedgerError::Sql { what, cause }
 }
 
 impl Ledger {

@@ -50,6 +50,7 @@ pub struct EdgeStore {
     shard: Arc<EdgeShard>,
     generation: String,
     hnsw_ef: usize,
+    free_bytes_min: u64,
 }
 
 impl EdgeStore {
@@ -60,10 +61,12 @@ impl EdgeStore {
         dimensions: usize,
         store: &config::Store,
     ) -> Result<Self, StoreError> {
-        let (dir, fingerprint, hnsw_ef) = (dir.to_path_buf(), fingerprint.to_owned(), store.hnsw_ef);
+        let (dir, fingerprint) = (dir.to_path_buf(), fingerprint.to_owned());
+        let (hnsw_ef, free_bytes_min) = (store.hnsw_ef, store.free_space_min.as_u64());
         let config = shard_config(dimensions, store);
-        let (shard, identity) = on_pool("open the index", move || open_shard(&dir, &fingerprint, config)).await?;
-        Ok(Self { shard: Arc::new(shard), generation: identity.generation, hnsw_ef })
+        let (shard, identity) =
+            on_pool("open the index", move || open_shard(&dir, &fingerprint, config, free_bytes_min)).await?;
+        Ok(Self { shard: Arc::new(shard), generation: identity.generation, hnsw_ef, free_bytes_min })
     }
 
     async fn on_shard<T: Send + 'static>(
@@ -102,8 +105,14 @@ struct Identity {
     generation: String,
 }
 
-fn open_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(EdgeShard, Identity), StoreError> {
+fn open_shard(
+    dir: &Path,
+    fingerprint: &str,
+    config: EdgeConfig,
+    free_bytes_min: u64,
+) -> Result<(EdgeShard, Identity), StoreError> {
     if !dir.exists() {
+        check_disk(dir.parent().unwrap_or(dir), free_bytes_min)?;
         make_shard(dir, fingerprint, config.clone())?;
     }
     let identity = read_identity(dir)?;
@@ -122,7 +131,7 @@ fn open_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(Edge
 fn make_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(), StoreError> {
     let part = dir.with_extension("part");
     let file =
-        |error: io::Error| StoreError::File { what: "make the index", place: dir.display().to_string(), source: error };
+        |error: io::Error| StoreError::File { what: "make the index", place: dir.display().to_string(), cause: error };
     if part.exists() {
         fs::remove_dir_all(&part).map_err(file)?;
     }
@@ -136,10 +145,10 @@ fn make_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(), S
 
 fn read_identity(dir: &Path) -> Result<Identity, StoreError> {
     let path = dir.join(IDENTITY_FILE);
-    let text = fs::read_to_string(&path).map_err(|source| StoreError::File {
+    let text = fs::read_to_string(&path).map_err(|cause| StoreError::File {
         what: "read",
         place: path.display().to_string(),
-        source,
+        cause,
     })?;
     let (generation, fingerprint) = text.trim_end().split_once('\n').unwrap_or_default();
     Ok(Identity { fingerprint: fingerprint.to_owned(), generation: generation.to_owned() })
@@ -168,6 +177,7 @@ impl VectorStore for EdgeStore {
     }
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
+        check_disk(self.shard.path(), self.free_bytes_min)?;
         self.on_shard("store points", move |shard| {
             let points = points.into_iter().map(point_struct).collect::<Result<Vec<_>, _>>()?;
             shard.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(
@@ -212,12 +222,29 @@ impl VectorStore for EdgeStore {
     }
 
     async fn optimize(&self) -> Result<(), StoreError> {
+        check_disk(self.shard.path(), self.free_bytes_min)?;
         self.on_shard("optimize the index", |shard| {
             shard.optimize()?;
             shard.flush()
         })
         .await
     }
+}
+
+/// Refuses to write where the disk is nearly full. What is read, and what is deleted, needs no room.
+fn check_disk(place: &Path, free_bytes_min: u64) -> Result<(), StoreError> {
+    const MIB: u64 = 1024 * 1024;
+    let disk = rustix::fs::statvfs(place).map_err(|error| StoreError::File {
+        what: "look at the disk of",
+        place: place.display().to_string(),
+        cause: error.into(),
+    })?;
+    let free_bytes = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free_bytes >= free_bytes_min {
+        return Ok(());
+    }
+    let place = place.display().to_string();
+    Err(StoreError::DiskFull { place, free_mib: free_bytes / MIB, min_mib: free_bytes_min / MIB })
 }
 
 fn delete(shard: &EdgeShard, filter: Filter) -> Result<(), OperationError> {

@@ -82,8 +82,12 @@ pub enum StoreError {
          be compared. Go back to the old settings, or index anew with `cairn ingest --rebuild PATH…`, which keeps the old index beside the new one"
     )]
     OtherFingerprint { place: String, found: String, wanted: String },
-    #[error("{what} {place}: {source}")]
-    File { what: &'static str, place: String, source: std::io::Error },
+    #[error("{what} {place}: {cause}")]
+    File { what: &'static str, place: String, cause: std::io::Error },
+    #[error(
+        "write to {place}: its disk has {free_mib} MiB left, and below {min_mib} MiB (store.free_space_min) nothing is written"
+    )]
+    DiskFull { place: String, free_mib: u64, min_mib: u64 },
     #[error("{what}: {reason}")]
     Engine { what: &'static str, reason: String },
 }
@@ -92,7 +96,7 @@ impl StoreError {
     pub fn class(&self) -> Class {
         match self {
             Self::OtherFingerprint { .. } => Class::Invalid,
-            Self::File { .. } => Class::Unavailable,
+            Self::File { .. } | Self::DiskFull { .. } => Class::Unavailable,
             Self::Engine { .. } => Class::Internal,
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! Navigation, scripts, forms' fields and pictures go; of links and emphasis only the words stay; code, tables and
 //! lists stay as Markdown. A table of contents stays only on a page that has nothing else to say. Pages that are too
-//! large or nested too deep are errors, never cut.
+//! large, nested too deep or unfold beyond measure are errors, never cut.
 
 use html_to_markdown_rs::types::WarningKind;
 use html_to_markdown_rs::{ConversionOptions, OutputFormat, convert};
@@ -13,6 +13,11 @@ use super::{ExtractError, Extracted, FileKind, Heading, markdown, on_one_line};
 const PAGE_BYTES_MAX: u64 = 64 << 20;
 /// The most that the converter follows.
 const DEPTH_MAX: usize = 1024;
+/// Text is shorter than the page it is in. One that unfolds beyond this, by cells that span a thousand columns say, is
+/// broken or hostile.
+const GROWTH_TIMES_MAX: usize = 4;
+/// Below this many bytes of text, growth does no harm.
+const GROWTH_BYTES_MIN: usize = 1 << 20;
 /// A page with less text than this beside its headings is one that only leads to others.
 const CONTENT_BYTES_MIN: usize = 200;
 
@@ -102,11 +107,16 @@ fn to_markdown(page: &str, excluded: &[&str]) -> Result<String, ExtractError> {
 }
 
 fn converted(page: &str, options: ConversionOptions) -> Result<String, ExtractError> {
+    let bytes_max = page.len().saturating_mul(GROWTH_TIMES_MAX).max(GROWTH_BYTES_MIN);
     let result = convert(page, options).map_err(ExtractError::Html)?;
     if result.warnings.iter().any(|warning| warning.kind == WarningKind::DepthLimitExceeded) {
         return Err(ExtractError::HtmlDepth { depth_max: DEPTH_MAX });
     }
-    Ok(tidy(result.content.as_deref().unwrap_or_default()))
+    let text = result.content.unwrap_or_default();
+    if text.len() > bytes_max {
+        return Err(ExtractError::HtmlGrowth { times_max: GROWTH_TIMES_MAX });
+    }
+    Ok(tidy(&text))
 }
 
 /// `text` as it reads: without invisible characters, which would part words that people search for, and with single
@@ -277,6 +287,12 @@ mod tests {
     fn a_page_that_is_nested_too_deep_is_refused_and_never_cut() {
         let deep = format!("{}deep{}", "<div>".repeat(3000), "</div>".repeat(3000));
         assert!(matches!(extract(&deep), Err(ExtractError::HtmlDepth { .. })));
+    }
+
+    #[test]
+    fn a_page_that_unfolds_beyond_measure_is_refused() {
+        let bomb = format!("<table><tr>{}</table>", "<td colspan=1000>a".repeat(1000));
+        assert!(matches!(extract(&bomb), Err(ExtractError::HtmlGrowth { .. })));
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub enum ExtractError {
     Html(html_to_markdown_rs::ConversionError),
     #[error("convert from HTML: elements are nested more than {depth_max} deep")]
     HtmlDepth { depth_max: usize },
+    #[error("convert from HTML: the page unfolds to more than {times_max} times its size")]
+    HtmlGrowth { times_max: usize },
 }
 
 impl FileKind {
