@@ -52,16 +52,24 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     if args.rebuild {
         rebuild(&config)?;
     }
-    let app = App::open(config).await.map_err(|error| match error {
-        AppError::DataDir(DataDirError::InUse { server: Some(_), .. }) => {
-            anyhow::Error::new(error).context("stop the server first: documents can't be ingested beside it yet")
-        }
-        other => other.into(),
+    let app = App::open(config).await.map_err(|error| {
+        let beside_server = matches!(error, AppError::DataDir(DataDirError::InUse { server: Some(_), .. }));
+        let error = anyhow::Error::new(error);
+        if beside_server { error.context("stop the server first: nothing is ingested beside it yet") } else { error }
     })?;
 
-    let (found, whole) = (walk.found.iter().map(|f| f.path.clone()).collect::<HashSet<_>>(), walk.problems.is_empty());
-    let roots = walk.roots.clone();
-    let progress = Progress::new(&walk.found.iter().map(|f| f.bytes).collect::<Vec<_>>(), args.json);
+    let pruning = match (args.prune, walk.problems.is_empty()) {
+        (false, _) => None,
+        (true, true) => Some(Pruning {
+            roots: walk.roots.clone(),
+            found: walk.found.iter().map(|found| found.path.clone()).collect(),
+        }),
+        (true, false) => {
+            eprintln!("nothing will be pruned: some paths can't be read, and what is below them may still be there");
+            None
+        }
+    };
+    let progress = Progress::new(&walk.found.iter().map(|found| found.bytes).collect::<Vec<_>>(), args.json);
     let stopped = async {
         let _ = interrupted().await;
     };
@@ -70,15 +78,9 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     let mut summary = worker::run(&app.indexer, &collection, walk, in_flight, &on_event, stopped).await?;
     progress.clear();
     if summary.left == 0 {
-        if args.prune && whole {
-            summary.removed = worker::prune(&app.indexer, &collection, &roots, &found).await?;
-        } else if args.prune {
-            eprintln!("nothing was pruned: some paths could not be read, so what is missing may still be there");
-        }
-        if summary.indexed + summary.removed > 0 {
-            progress.say("optimizing the index");
-            app.store.optimize().await?;
-            progress.clear();
+        tokio::select! {
+            removed = finish(&app, &collection, pruning, &summary, &progress) => summary.removed = removed?,
+            _ = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
         }
     }
     report(&summary, progress.started.elapsed(), args.json)?;
@@ -90,6 +92,32 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// What tells a vanished document from one that was not asked for.
+struct Pruning {
+    roots: Vec<PathBuf>,
+    found: HashSet<PathBuf>,
+}
+
+/// Removes what has vanished and brings the index into shape. Gives how many documents were removed.
+async fn finish(
+    app: &App,
+    collection: &CollectionName,
+    pruning: Option<Pruning>,
+    summary: &Summary,
+    progress: &Progress,
+) -> anyhow::Result<usize> {
+    let removed = match pruning {
+        Some(Pruning { roots, found }) => worker::prune(&app.indexer, collection, &roots, &found).await?,
+        None => 0,
+    };
+    if summary.indexed + removed > 0 {
+        progress.say("optimizing the index");
+        app.store.optimize().await?;
+        progress.clear();
+    }
+    Ok(removed)
 }
 
 fn rebuild(config: &Config) -> anyhow::Result<()> {

@@ -89,11 +89,13 @@ impl Chunker {
     }
 
     fn fits(&self, title: &str, headings: &[String], body: &str) -> bool {
-        let embedded = with_path(title, headings, body);
-        // Counting is slow and this is not; it also keeps the counting of any one text short.
-        let bytes_max = self.limits.chunk_tokens_max.saturating_mul(TOKEN_BYTES_MAX);
-        embedded.len() <= bytes_max
-            && self.tokens.count(&embedded) + self.tokens.special_tokens() <= self.limits.chunk_tokens_max
+        let tokens_max = self.limits.chunk_tokens_max.saturating_sub(self.tokens.special_tokens());
+        !self.is_over(&with_path(title, headings, body), tokens_max)
+    }
+
+    /// Counting is slow, so texts that are too long in bytes aren't counted at all.
+    fn is_over(&self, text: &str, tokens_max: usize) -> bool {
+        text.len() > tokens_max.saturating_mul(TOKEN_BYTES_MAX) || self.tokens.count(text) > tokens_max
     }
 
     /// What the path leaves for a chunk's own text.
@@ -108,7 +110,7 @@ impl Chunker {
     fn fitted_path(&self, title: &str, path: Vec<&str>) -> Vec<String> {
         let tokens_max = self.limits.heading_tokens_max.min(self.limits.chunk_tokens_max / 2).max(PATH_TOKENS_MIN);
         let mut headings: Vec<String> = path.into_iter().map(str::to_owned).collect();
-        let over = |headings: &[String]| self.tokens.count(&path_line(title, headings)) > tokens_max;
+        let over = |headings: &[String]| self.is_over(&path_line(title, headings), tokens_max);
         if !over(&headings) {
             return headings;
         }
@@ -132,12 +134,14 @@ impl Chunker {
 
     /// `title`, or as much of its beginning as `tokens_max` allows, but never less than its first character.
     fn shortened(&self, title: &str, tokens_max: usize) -> String {
-        if self.tokens.count(title) <= tokens_max {
+        if !self.is_over(title, tokens_max) {
             return title.to_owned();
         }
         let cut = |end: usize| format!("{}{ELLIPSIS}", title.get(..end).unwrap_or(title).trim_end());
-        let ends: Vec<usize> = title.char_indices().skip(1).map(|(at, _)| at).collect();
-        let fitting = ends.partition_point(|end| self.tokens.count(&cut(*end)) <= tokens_max);
+        let bytes_max = tokens_max.saturating_mul(TOKEN_BYTES_MAX);
+        let ends: Vec<usize> =
+            title.char_indices().skip(1).map(|(at, _)| at).take_while(|at| *at <= bytes_max.max(4)).collect();
+        let fitting = ends.partition_point(|end| !self.is_over(&cut(*end), tokens_max));
         cut(ends.get(fitting.saturating_sub(1)).copied().unwrap_or(title.len()))
     }
 }

@@ -17,6 +17,9 @@ pub use code::Language;
 
 use decode::Declared;
 
+/// A title goes wherever its document is named. Longer ones are paragraphs that somebody marked as headings.
+const TITLE_CHARS_MAX: usize = 300;
+
 /// What a file's name says about how to read it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FileKind {
@@ -80,14 +83,23 @@ impl FileKind {
 
 /// The text of a file whose kind is known.
 pub fn extract(kind: FileKind, bytes: &[u8]) -> Result<Extracted, ExtractError> {
-    match kind {
-        FileKind::Markdown => Ok(markdown::extract(&decode::decode(bytes, Declared::Nowhere)?)),
-        FileKind::Html => html::extract(&decode::decode(bytes, Declared::InHtml)?),
-        FileKind::Rst => Ok(rst::extract(decode::decode(bytes, Declared::Nowhere)?)),
+    let mut extracted = match kind {
+        FileKind::Markdown => markdown::extract(&decode::decode(bytes, Declared::Nowhere)?),
+        FileKind::Html => html::extract(&decode::decode(bytes, Declared::InHtml)?)?,
+        FileKind::Rst => rst::extract(decode::decode(bytes, Declared::Nowhere)?),
         FileKind::Text | FileKind::Code(_) => {
             let text = decode::decode(bytes, Declared::Nowhere)?;
-            Ok(Extracted { kind, text, headings: Vec::new(), title: None })
+            Extracted { kind, text, headings: Vec::new(), title: None }
         }
+    };
+    extracted.title = extracted.title.map(bounded);
+    Ok(extracted)
+}
+
+fn bounded(title: String) -> String {
+    match title.char_indices().nth(TITLE_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", title.get(..end).unwrap_or_default().trim_end()),
+        None => title,
     }
 }
 
@@ -191,6 +203,13 @@ mod tests {
             let extracted = extract(kind, b"").expect("an empty file is no error");
             assert_eq!(extracted, Extracted { kind, text: String::new(), headings: Vec::new(), title: None });
         }
+    }
+
+    #[test]
+    fn a_title_is_never_longer_than_a_line_or_two() {
+        let extracted = extract(FileKind::Markdown, format!("# {}\n", "ü".repeat(500)).as_bytes());
+        let title = extracted.expect("it is text").title.expect("there is a heading");
+        assert_eq!(title, format!("{}…", "ü".repeat(TITLE_CHARS_MAX)));
     }
 
     #[test]
