@@ -53,8 +53,9 @@ impl App {
     pub async fn open(config: Config) -> Result<Self, AppError> {
         let data_dir = DataDir::lock(&config.data_dir)?;
         let embedder = embedder(&config).await?;
+        let prefix_tokens = embedder.token_counter().count(&config.embed.passage_prefix);
         let limits = ChunkLimits {
-            chunk_tokens_max: config.ingest.chunk_tokens_max.min(embedder.tokens_max()),
+            chunk_tokens_max: config.ingest.chunk_tokens_max.min(embedder.tokens_max()).saturating_sub(prefix_tokens),
             heading_tokens_max: config.ingest.heading_tokens_max,
         };
         let fingerprint = ingest::fingerprint(embedder.as_ref(), limits);

@@ -3,6 +3,8 @@
 //! [`Answerer::ground`] then [`Answerer::write`]: the whole path for the server and the command line alike. Knows
 //! nothing of HTTP, and nothing of how documents came in.
 
+mod event;
+
 mod cite;
 mod extractive;
 mod pack;
@@ -16,15 +18,15 @@ use std::time::Instant;
 use async_stream::stream;
 use futures::{Stream, StreamExt};
 
+pub use event::{AnswerError, AnswerEvent, Citation, Done, Outcome, Writer};
 pub use prompt::{Prompt, PromptError};
 
 use crate::caller::Caller;
-use crate::chat::{ChatClient, ChatError, ChatEvent, Finish, Role, Sampling, Usage};
+use crate::chat::{ChatClient, ChatError, ChatEvent, Finish, Role, Sampling};
 use crate::config;
-use crate::document::{CollectionName, DocumentId, Hit, Passage, Span};
+use crate::document::{CollectionName, Hit, Passage, Span};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
-use crate::error::Class;
-use crate::store::{Query, StoreError, VectorStore};
+use crate::store::{Query, VectorStore};
 use cite::{MarkFilter, Piece};
 
 /// The whole of an answer that is none.
@@ -59,110 +61,6 @@ pub struct Grounding {
     /// The best hit of each of the nearest documents, whether or not it was worth packing.
     pub nearest: Vec<Hit>,
     started: Instant,
-}
-
-/// An answer as it is written: `Sources`, then text and citations, then exactly one `Done` or `Failed`.
-#[derive(Debug)]
-pub enum AnswerEvent {
-    Sources(Vec<Passage>),
-    Delta(String),
-    Citation(Citation),
-    Done(Done),
-    Failed(AnswerError),
-}
-
-/// A mark in the answer, joined to the words of a document.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Citation {
-    /// The passage's number, as the mark has it.
-    pub number: usize,
-    /// Where the mark stands: bytes of the answer's text.
-    pub mark: Span,
-    pub document: DocumentId,
-    pub external_id: String,
-    pub title: String,
-    pub headings: Vec<String>,
-    /// Bytes of the document's extracted text.
-    pub span: Span,
-    /// The text at that span.
-    pub quote: String,
-}
-
-/// How an answer ended.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Done {
-    pub outcome: Outcome,
-    pub writer: Writer,
-    pub finish: Finish,
-    /// None where no model was asked, or it did not say.
-    pub usage: Option<Usage>,
-    /// Marks that were taken out because they named no source.
-    pub citations_dropped: usize,
-    /// On a refusal: the nearest documents.
-    pub nearest: Vec<Hit>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Answered,
-    Refused,
-}
-
-impl Outcome {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-        }
-    }
-}
-
-/// Who wrote an answer's words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Writer {
-    /// This chat model.
-    Model(String),
-    /// The documents: quotations.
-    Extractive,
-    /// Cairn itself: a refusal that no model was asked for.
-    Cairn,
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-pub enum AnswerError {
-    #[error("{0}")]
-    Invalid(String),
-    #[error(
-        "the collection {collection:?} holds no documents: `cairn ingest --collection {collection} PATH` adds some"
-    )]
-    NoDocuments { collection: String },
-    #[error(transparent)]
-    Embed(#[from] EmbedError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    Chat(#[from] ChatError),
-    #[error(transparent)]
-    Prompt(#[from] minijinja::Error),
-    #[error("the answer took longer than server.answer_timeout ({seconds} s)")]
-    TimedOut { seconds: u64 },
-    #[error("the service is stopping")]
-    Stopped,
-}
-
-impl AnswerError {
-    pub fn class(&self) -> Class {
-        match self {
-            Self::Invalid(_) => Class::Invalid,
-            Self::NoDocuments { .. } => Class::NotFound,
-            Self::Embed(error) => error.class(),
-            Self::Store(error) => error.class(),
-            Self::Chat(error) => error.class(),
-            Self::Prompt(_) => Class::Internal,
-            Self::TimedOut { .. } | Self::Stopped => Class::Unavailable,
-        }
-    }
 }
 
 /// Answers questions from the documents of one store.
@@ -476,7 +374,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::document::{Chunk, Version};
+    use crate::document::{Chunk, DocumentId, Version};
 
     pub(crate) fn limits() -> config::Retrieval {
         config::Retrieval {

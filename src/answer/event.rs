@@ -1,0 +1,111 @@
+//! What an answer is made of, as it is written: events, citations, how it ended, why there is none.
+
+use crate::chat::{ChatError, Finish, Usage};
+use crate::document::{DocumentId, Hit, Passage, Span};
+use crate::embed::EmbedError;
+use crate::error::Class;
+use crate::store::StoreError;
+
+/// An answer as it is written: `Sources`, then text and citations, then exactly one `Done` or `Failed`.
+#[derive(Debug)]
+pub enum AnswerEvent {
+    Sources(Vec<Passage>),
+    Delta(String),
+    Citation(Citation),
+    Done(Done),
+    Failed(AnswerError),
+}
+
+/// A mark in the answer, joined to the words of a document.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Citation {
+    /// The passage's number, as the mark has it.
+    pub number: usize,
+    /// Where the mark stands: bytes of the answer's text.
+    pub mark: Span,
+    pub document: DocumentId,
+    pub external_id: String,
+    pub title: String,
+    pub headings: Vec<String>,
+    /// Bytes of the document's extracted text.
+    pub span: Span,
+    /// The text at that span.
+    pub quote: String,
+}
+
+/// How an answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    pub outcome: Outcome,
+    pub writer: Writer,
+    pub finish: Finish,
+    /// None where no model was asked, or it did not say.
+    pub usage: Option<Usage>,
+    /// Marks that were taken out because they named no source.
+    pub citations_dropped: usize,
+    /// On a refusal: the nearest documents.
+    pub nearest: Vec<Hit>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Answered,
+    Refused,
+}
+
+impl Outcome {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Who wrote an answer's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Writer {
+    /// This chat model.
+    Model(String),
+    /// The documents: quotations.
+    Extractive,
+    /// Cairn itself: a refusal that no model was asked for.
+    Cairn,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AnswerError {
+    #[error("{0}")]
+    Invalid(String),
+    #[error(
+        "the collection {collection:?} holds no documents: `cairn ingest --collection {collection} PATH` adds some"
+    )]
+    NoDocuments { collection: String },
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Chat(#[from] ChatError),
+    #[error(transparent)]
+    Prompt(#[from] minijinja::Error),
+    #[error("the answer took longer than server.answer_timeout ({seconds} s)")]
+    TimedOut { seconds: u64 },
+    #[error("the service is stopping")]
+    Stopped,
+}
+
+impl AnswerError {
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Invalid(_) => Class::Invalid,
+            Self::NoDocuments { .. } => Class::NotFound,
+            Self::Embed(error) => error.class(),
+            Self::Store(error) => error.class(),
+            Self::Chat(error) => error.class(),
+            Self::Prompt(_) => Class::Internal,
+            Self::TimedOut { .. } | Self::Stopped => Class::Unavailable,
+        }
+    }
+}
