@@ -85,6 +85,9 @@ impl Answerer {
         limit: usize,
     ) -> Result<Vec<Hit>, AnswerError> {
         self.check_length(text)?;
+        // A collection that isn't the caller's is to the caller one that isn't there.
+        let absent = || AnswerError::NoDocuments { collection: collection.to_string() };
+        let scope = caller.scope(collection).ok_or_else(absent)?;
         let started = Instant::now();
         let dense = self.embedder.embed(Purpose::Question, vec![text.to_owned()]).await?.pop().unwrap_or_default();
         let query = Query {
@@ -94,11 +97,11 @@ impl Answerer {
             rank_constant: self.retrieval.rank_constant,
             limit,
         };
-        let hits = self.store.search(&caller.scope(collection), query).await?;
+        let hits = self.store.search(&scope, query).await?;
         metrics::histogram!("cairn_retrieval_duration_seconds").record(started.elapsed().as_secs_f64());
         if hits.is_empty() {
             // The nearest hit may be far, but there is one unless there is nothing to find.
-            return Err(AnswerError::NoDocuments { collection: collection.to_string() });
+            return Err(absent());
         }
         Ok(hits)
     }

@@ -11,6 +11,7 @@ pub mod worker;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::caller::Allow;
 use crate::document::{Chunk, CollectionName, DocumentId, sha256};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::error::Class;
@@ -118,6 +119,7 @@ impl Indexer {
                 version,
                 external_id: external_id.clone(),
                 title: title.clone(),
+                allow: Allow::new(),
                 chunk,
                 dense,
                 sparse,

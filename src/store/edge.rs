@@ -10,40 +10,26 @@ use std::{fs, io};
 use async_trait::async_trait;
 use qdrant_edge::external::uuid::Uuid as EdgeUuid;
 use qdrant_edge::{
-    Condition, CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams, FieldCondition,
-    FieldIndexOperations, Filter, Fusion, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath, Match, MatchValue,
-    Modifier, NamedQuery, OperationError, PayloadFieldSchema, PayloadSchemaType, PointId, PointInsertOperations,
-    PointOperations, PointStruct, Prefetch, QueryEnum, QueryRequest, ScoredPoint, ScoringQuery, SearchParams,
-    UpdateOperation, ValueVariants, Vector, VectorInternal, VectorStructInternal, Vectors, WithPayloadInterface,
+    CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams, FieldIndexOperations,
+    Filter, Fusion, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath, Modifier, NamedQuery, OperationError,
+    Payload, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointId, PointInsertOperations, PointOperations,
+    PointStruct, Prefetch, QueryEnum, QueryRequest, Record, ScoredPoint, ScoringQuery, ScrollRequest, SearchParams,
+    SetPayloadOp, UpdateOperation, Vector, VectorInternal, VectorStructInternal, Vectors, WithPayloadInterface,
     WithVector,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
+use super::payload::{self, BM25, DENSE, key};
 use super::{Counts, Point, Query, StoreError, VectorStore};
-use crate::caller::Scope;
+use crate::caller::{Allow, Scope};
 use crate::config;
-use crate::document::{Chunk, DocumentId, Hit, Span, Version};
+use crate::document::{CollectionName, DocumentId, Hit, Version};
 use crate::embed::{SparseVector, cosine};
 use crate::tasks::blocking;
 
-const DENSE: &str = "dense";
-const BM25: &str = "bm25";
 /// Beside the shard: a line that no other index has, and the fingerprint of the vectors in it.
 const IDENTITY_FILE: &str = "identity";
-
-/// Payload keys. They are what a Qdrant server will hold as well, so renaming one is a migration.
-mod key {
-    pub(super) const COLLECTION: &str = "collection";
-    pub(super) const DOCUMENT: &str = "document";
-    pub(super) const VERSION: &str = "version";
-    pub(super) const EXTERNAL_ID: &str = "external_id";
-    pub(super) const TITLE: &str = "title";
-    pub(super) const ORDINAL: &str = "ordinal";
-    pub(super) const HEADINGS: &str = "headings";
-    pub(super) const START: &str = "start";
-    pub(super) const END: &str = "end";
-    pub(super) const TEXT: &str = "text";
-}
 
 /// The in-process vector store.
 pub struct EdgeStore {
@@ -138,7 +124,7 @@ fn make_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(), S
     let shard = EdgeShard::new(&part, config).map_err(|error| engine("make the index", &error))?;
     create_payload_indexes(&shard).map_err(|error| engine("make the index", &error))?;
     drop(shard);
-    fs::write(part.join(IDENTITY_FILE), format!("{}\n{fingerprint}\n", uuid::Uuid::new_v4())).map_err(file)?;
+    fs::write(part.join(IDENTITY_FILE), format!("{}\n{fingerprint}\n", Uuid::new_v4())).map_err(file)?;
     fs::File::open(part.join(IDENTITY_FILE)).and_then(|identity| identity.sync_all()).map_err(file)?;
     fs::rename(&part, dir).map_err(file)
 }
@@ -158,6 +144,7 @@ fn create_payload_indexes(shard: &EdgeShard) -> Result<(), OperationError> {
     for (field, schema) in [
         (key::COLLECTION, PayloadSchemaType::Keyword),
         (key::DOCUMENT, PayloadSchemaType::Keyword),
+        (key::ALLOW, PayloadSchemaType::Keyword),
         (key::VERSION, PayloadSchemaType::Integer),
     ] {
         shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
@@ -189,17 +176,53 @@ impl VectorStore for EdgeStore {
     }
 
     async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError> {
-        let filter = Filter {
-            must: Some(vec![is(key::DOCUMENT, ValueVariants::String(document.to_string()))]),
-            must_not: Some(vec![is(key::VERSION, ValueVariants::Integer(version.0))]),
-            ..Filter::new()
-        };
+        let superseded = matches(key::VERSION, &json!({ "value": version.0 }));
+        let filter = filter(&json!({ "must": [of_document(document)], "must_not": [superseded] }));
         self.on_shard("delete superseded points", move |shard| delete(shard, filter)).await
     }
 
     async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError> {
-        let filter = Filter::new_must(is(key::DOCUMENT, ValueVariants::String(document.to_string())));
+        let filter = filter(&json!({ "must": [of_document(document)] }));
         self.on_shard("delete a document's points", move |shard| delete(shard, filter)).await
+    }
+
+    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError> {
+        let changed = PayloadOps::SetPayload(SetPayloadOp {
+            payload: Payload([(key::ALLOW.to_owned(), json!(payload::allowed(allow)))].into_iter().collect()),
+            points: None,
+            filter: Some(filter(&json!({ "must": [of_document(document)] }))),
+            key: None,
+        });
+        self.on_shard("change who may see a document", move |shard| {
+            shard.update(UpdateOperation::PayloadOperation(changed))?;
+            shard.flush()
+        })
+        .await
+    }
+
+    async fn export(
+        &self,
+        collection: &CollectionName,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, Point)>, StoreError> {
+        const WHAT: &str = "export points";
+        let request = ScrollRequest {
+            offset: after.map(|id| PointId::Uuid(EdgeUuid::from_bytes(id.into_bytes()))),
+            limit: Some(limit.saturating_add(1)), // The engine begins at the offset, not after it.
+            filter: Some(filter(
+                &json!({ "must": [matches(key::COLLECTION, &json!({ "value": collection.as_str() }))] }),
+            )),
+            with_vector: WithVector::Bool(true),
+            ..ScrollRequest::new()
+        };
+        let (records, _) = self.on_shard(WHAT, move |shard| shard.scroll(request)).await?;
+        let points = records.iter().map(|record| {
+            exported(record)
+                .ok_or_else(|| StoreError::Engine { what: WHAT, reason: format!("point {} is damaged", record.id) })
+        });
+        let points = points.collect::<Result<Vec<_>, _>>()?;
+        Ok(points.into_iter().filter(|(id, _)| Some(*id) != after).take(limit).collect())
     }
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
@@ -254,11 +277,23 @@ fn delete(shard: &EdgeShard, filter: Filter) -> Result<(), OperationError> {
 
 /// The one place where a scope becomes a filter.
 fn scope_filter(scope: &Scope) -> Filter {
-    Filter::new_must(is(key::COLLECTION, ValueVariants::String(scope.collection().to_string())))
+    let collection = matches(key::COLLECTION, &json!({ "value": scope.collection().as_str() }));
+    let within = payload::within(scope.reach()).map(|groups| matches(key::ALLOW, &json!({ "any": groups })));
+    let must: Vec<Value> = [collection].into_iter().chain(within).collect();
+    filter(&json!({ "must": must }))
 }
 
-fn is(field: &str, value: ValueVariants) -> Condition {
-    Condition::Field(FieldCondition::new_match(path(field), Match::Value(MatchValue { value })))
+fn of_document(document: DocumentId) -> Value {
+    matches(key::DOCUMENT, &json!({ "value": document.to_string() }))
+}
+
+/// A condition in the words of Qdrant's filters.
+fn matches(field: &str, how: &Value) -> Value {
+    json!({ "key": field, "match": how })
+}
+
+fn filter(conditions: &Value) -> Filter {
+    serde_json::from_value(conditions.clone()).expect("the engine reads its own filters")
 }
 
 fn path(field: &str) -> JsonPath {
@@ -307,46 +342,41 @@ fn sparse(vector: &SparseVector) -> qdrant_edge::SparseVector {
 
 fn point_struct(point: Point) -> Result<PointStruct, OperationError> {
     let id = PointId::Uuid(EdgeUuid::from_bytes(point.document.point(point.version, point.chunk.ordinal).into_bytes()));
+    let payload = payload::write(&point);
     let vectors = Vectors::new_named([
         (DENSE, Vector::new_dense(point.dense)),
         (BM25, Vector::new_sparse(point.sparse.indices, point.sparse.values)?),
     ]);
-    let payload = json!({
-        key::COLLECTION: point.collection.as_str(),
-        key::DOCUMENT: point.document.to_string(),
-        key::VERSION: point.version.0,
-        key::EXTERNAL_ID: point.external_id,
-        key::TITLE: point.title,
-        key::ORDINAL: point.chunk.ordinal,
-        key::HEADINGS: point.chunk.headings,
-        key::START: point.chunk.span.start,
-        key::END: point.chunk.span.end,
-        key::TEXT: point.chunk.text,
-    });
     Ok(PointStruct::new(id, vectors, payload))
 }
 
-/// None where the payload is not one that [`point_struct`] wrote.
+/// None where the point is not one that [`point_struct`] made.
 fn hit(point: &ScoredPoint, question: &[f32]) -> Option<Hit> {
-    let payload = &point.payload.as_ref()?.0;
-    let text = |key: &str| payload.get(key).and_then(Value::as_str).map(str::to_owned);
-    let whole = |key: &str| payload.get(key).and_then(Value::as_u64);
-    let offset = |key: &str| whole(key).and_then(|number| usize::try_from(number).ok());
-    let headings = payload.get(key::HEADINGS)?.as_array()?;
-    Some(Hit {
-        document: text(key::DOCUMENT)?.parse().ok()?,
-        version: Version(payload.get(key::VERSION)?.as_i64()?),
-        external_id: text(key::EXTERNAL_ID)?,
-        title: text(key::TITLE)?,
-        chunk: Chunk {
-            ordinal: u32::try_from(whole(key::ORDINAL)?).ok()?,
-            span: Span { start: offset(key::START)?, end: offset(key::END)? },
-            headings: headings.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            text: text(key::TEXT)?,
+    let similarity = cosine(question, dense(point.vector.as_ref()?)?);
+    payload::hit(&fields(point.payload.as_ref()?), point.score, similarity)
+}
+
+fn exported(record: &Record) -> Option<(Uuid, Point)> {
+    let PointId::Uuid(id) = record.id else { return None };
+    let vector = record.vector.as_ref()?;
+    let point = payload::point(&fields(record.payload.as_ref()?), dense(vector)?.to_vec(), bm25(vector)?)?;
+    Some((Uuid::from_bytes(id.into_bytes()), point))
+}
+
+fn fields(payload: &Payload) -> Map<String, Value> {
+    payload.0.clone().into_iter().collect()
+}
+
+fn bm25(vector: &VectorStructInternal) -> Option<SparseVector> {
+    match vector {
+        VectorStructInternal::Named(named) => match named.get(BM25)? {
+            VectorInternal::Sparse(sparse) => {
+                Some(SparseVector { indices: sparse.indices.clone(), values: sparse.values.clone() })
+            }
+            VectorInternal::Dense(_) | VectorInternal::MultiDense(_) => None,
         },
-        score: point.score,
-        similarity: cosine(question, dense(point.vector.as_ref()?)?),
-    })
+        VectorStructInternal::Single(_) | VectorStructInternal::MultiDense(_) => None,
+    }
 }
 
 fn dense(vector: &VectorStructInternal) -> Option<&[f32]> {

@@ -4,12 +4,14 @@
 //! [`Scope`](crate::caller::Scope), so there is none that forgot who is asking.
 
 mod edge;
+mod payload;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 pub use edge::EdgeStore;
 
-use crate::caller::Scope;
+use crate::caller::{Allow, Scope};
 use crate::document::{Chunk, CollectionName, DocumentId, Hit, Version};
 use crate::embed::SparseVector;
 use crate::error::Class;
@@ -22,6 +24,8 @@ pub struct Point {
     pub version: Version,
     pub external_id: String,
     pub title: String,
+    /// Who may see the document; the same for all its chunks.
+    pub allow: Allow,
     pub chunk: Chunk,
     pub dense: Vec<f32>,
     pub sparse: SparseVector,
@@ -65,10 +69,22 @@ pub trait VectorStore: Send + Sync {
     /// Drops every point of the document.
     async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError>;
 
+    /// Changes who may see the document, at once and without its vectors.
+    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError>;
+
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError>;
 
     /// What the scope can see.
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError>;
+
+    /// Every point of a collection whole, vectors included, in the order of their ids: at most `limit` after `after`.
+    /// For moving an index, never for answering: it asks for no caller.
+    async fn export(
+        &self,
+        collection: &CollectionName,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, Point)>, StoreError>;
 
     /// Brings the index into the shape that searches fastest. May take minutes; searches go on meanwhile.
     async fn optimize(&self) -> Result<(), StoreError>;
