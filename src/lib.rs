@@ -17,6 +17,7 @@ pub mod tasks;
 pub mod ingest;
 
 pub mod ledger;
+pub mod key;
 pub mod embed;
 pub mod store;
 pub mod chat;

@@ -159,6 +159,7 @@ struct DocumentLine<'a> {
 struct SummaryLine<'a> {
     event: &'static str,
     indexed: usize,
+    access_changed: usize,
     unchanged: usize,
     failed: Vec<FailedLine<'a>>,
     removed: usize,
@@ -227,6 +228,7 @@ impl Progress {
     fn document(&self, path: &str, result: &Result<Outcome, IngestError>) {
         let (outcome, chunks, reason) = match result {
             Ok(Outcome::Indexed { chunks }) => ("indexed", Some(*chunks), None),
+            Ok(Outcome::AccessChanged) => ("access_changed", None, None),
             Ok(Outcome::Unchanged) => ("unchanged", None, None),
             Err(error) => ("failed", None, Some(error.to_string())),
         };
@@ -250,11 +252,12 @@ impl Progress {
 }
 
 fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::Result<()> {
-    let Summary { indexed, unchanged, failed, removed, skipped, chunks, left } = summary;
+    let Summary { indexed, access_changed, unchanged, failed, removed, skipped, chunks, left } = summary;
     if json {
         let line = SummaryLine {
             event: "summary",
             indexed: *indexed,
+            access_changed: *access_changed,
             unchanged: *unchanged,
             failed: failed
                 .iter()
@@ -278,7 +281,7 @@ fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::Result<()> {
     let failed = failed.len();
     writeln!(
         io::stdout(),
-        "{indexed} indexed ({chunks} chunks), {unchanged} unchanged, {failed} failed, {removed} removed, \
+        "{indexed} indexed ({chunks} chunks), {access_changed} with changed access, {unchanged} unchanged, {failed} failed, {removed} removed, \
          {skipped} skipped (not a known kind) in {:.1} s",
         took.as_secs_f64()
     )?;

@@ -5,6 +5,7 @@
 
 pub mod chunk;
 pub mod extract;
+pub mod meta;
 pub mod source;
 pub mod worker;
 
@@ -15,11 +16,12 @@ use crate::caller::Allow;
 use crate::document::{Chunk, CollectionName, DocumentId, sha256};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::error::Class;
-use crate::ledger::{Claim, Ledger, LedgerError};
-use crate::store::{Point, StoreError, VectorStore};
+use crate::ledger::{Claim, Content, Ledger, LedgerError};
+use crate::store::{POINT_VERSION, Point, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
 use chunk::{CHUNKER_VERSION, ChunkLimits, Chunker, embedded_text};
 use extract::{ExtractError, Extracted};
+use meta::MetaError;
 use source::{Found, SourceError, SourceLimits};
 
 /// Turns documents into points, one at a time.
@@ -33,10 +35,22 @@ pub struct Indexer {
     pub chunks_per_batch: usize,
 }
 
+/// A document as it was read, with what lies beside it.
+struct File {
+    bytes: Vec<u8>,
+    sidecar: Option<String>,
+    /// Of both.
+    hash: String,
+}
+
 /// How one document ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    Indexed { chunks: usize },
+    Indexed {
+        chunks: usize,
+    },
+    /// The same text, for other people.
+    AccessChanged,
     Unchanged,
 }
 
@@ -47,6 +61,8 @@ pub enum IngestError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Extract(#[from] ExtractError),
+    #[error(transparent)]
+    Meta(#[from] MetaError),
     #[error(transparent)]
     Embed(#[from] EmbedError),
     #[error(transparent)]
@@ -61,7 +77,7 @@ impl IngestError {
     pub fn class(&self) -> Class {
         match self {
             Self::Source(_) => Class::Unavailable,
-            Self::Extract(_) => Class::Invalid,
+            Self::Extract(_) | Self::Meta(_) => Class::Invalid,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Ledger(error) => error.class(),
@@ -73,7 +89,7 @@ impl IngestError {
 /// Names everything that decides whether two vectors may be compared and two chunks were cut alike.
 pub fn fingerprint(embedder: &dyn Embedder, limits: ChunkLimits) -> String {
     format!(
-        "{}; chunker {CHUNKER_VERSION}, {} tokens, {} for headings; {}",
+        "{}; points {POINT_VERSION}; chunker {CHUNKER_VERSION}, {} tokens, {} for headings; {}",
         embedder.fingerprint(),
         limits.chunk_tokens_max,
         limits.heading_tokens_max,
@@ -92,12 +108,12 @@ impl Indexer {
     ) -> Result<Outcome, IngestError> {
         let external_id = found.path.to_string_lossy().into_owned();
         let document = DocumentId::new(collection, &external_id);
-        let (bytes, content_hash) = self.read(found).await?;
-        let (version, supersedes) = match self.ledger.claim(document, &content_hash, self.store.generation()).await? {
-            Claim::Unchanged => return Ok(Outcome::Unchanged),
-            Claim::Work { version, supersedes } => (version, supersedes),
-        };
-        let extracted = match self.extract(found, bytes).await {
+        let file = self.read(found).await?;
+        let known = self.ledger.known(document).await?;
+        if known.is_current(&file.hash, self.store.generation()) {
+            return Ok(Outcome::Unchanged);
+        }
+        let (extracted, allow) = match self.extract(found, file.bytes, file.sidecar).await {
             Ok(extracted) => extracted,
             Err(error) => {
                 // What it held before is gone from the source, so it must not answer any more.
@@ -107,6 +123,17 @@ impl Indexer {
             }
         };
         let title = extracted.title.clone().unwrap_or_else(|| file_name(&found.path));
+        let text_hash = sha256(format!("{title}\0{}", extracted.text).as_bytes());
+        let content = Content { hash: &file.hash, text_hash: &text_hash, allow: &allow };
+        if known.allows_others(&allow) {
+            self.store.set_allow(document, &allow).await?; // before anything else: it may take somebody's access
+        }
+        if known.has_text(&text_hash, self.store.generation()) {
+            self.ledger.set_allow(document, content).await?;
+            return Ok(Outcome::AccessChanged);
+        }
+        let Claim { version, supersedes } =
+            self.ledger.claim(document, &known, content, self.store.generation()).await?;
         let chunks = self.split(&title, extracted).await?;
         let count = chunks.len();
         for batch in chunks.chunks(self.chunks_per_batch) {
@@ -119,7 +146,7 @@ impl Indexer {
                 version,
                 external_id: external_id.clone(),
                 title: title.clone(),
-                allow: Allow::new(),
+                allow: allow.clone(),
                 chunk,
                 dense,
                 sparse,
@@ -142,19 +169,33 @@ impl Indexer {
         Ok(())
     }
 
-    async fn read(&self, found: &Found) -> Result<(Vec<u8>, String), IngestError> {
+    async fn read(&self, found: &Found) -> Result<File, IngestError> {
         let (found, limits) = (found.clone(), self.source_limits);
         blocking(move || {
             let bytes = source::read(&found, &limits)?;
-            let hash = sha256(&bytes);
-            Ok((bytes, hash))
+            let sidecar = source::read_sidecar(&found, &limits)?;
+            let hash = match &sidecar {
+                None => sha256(&bytes),
+                Some(beside) => sha256(&[bytes.as_slice(), b"\0", beside.as_bytes()].concat()),
+            };
+            Ok(File { bytes, sidecar, hash })
         })
         .await?
     }
 
-    async fn extract(&self, found: &Found, bytes: Vec<u8>) -> Result<Extracted, IngestError> {
+    async fn extract(
+        &self,
+        found: &Found,
+        bytes: Vec<u8>,
+        sidecar: Option<String>,
+    ) -> Result<(Extracted, Allow), IngestError> {
         let kind = found.kind;
-        Ok(blocking(move || extract::extract(kind, &bytes)).await??)
+        blocking(move || {
+            let extracted = extract::extract(kind, &bytes)?;
+            let allow = meta::allow(extracted.front_matter.as_ref(), sidecar.as_deref())?;
+            Ok((extracted, allow))
+        })
+        .await?
     }
 
     async fn split(&self, title: &str, extracted: Extracted) -> Result<Vec<Chunk>, IngestError> {

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ignore::{DirEntry, WalkBuilder};
 
 use super::extract::FileKind;
+use super::meta::SIDECAR_SUFFIX;
 
 /// Holds what git must not exclude but cairn shall, in the syntax of `.gitignore`.
 const IGNORE_FILE: &str = ".cairnignore";
@@ -89,6 +90,22 @@ pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError
         Ok(bytes)
     } else {
         Err(SourceError::TooLarge { path: found.path.clone(), bytes_max })
+    }
+}
+
+/// What the file beside a document says of it, if there is one.
+pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<String>, SourceError> {
+    let mut name = found.path.clone().into_os_string();
+    name.push(SIDECAR_SUFFIX);
+    let path = PathBuf::from(name);
+    let beside = Found { path: path.clone(), kind: FileKind::Text, bytes: 0 };
+    match read(&beside, limits) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(SourceError::Read { path, cause: io::ErrorKind::InvalidData.into() }),
+        },
+        Err(SourceError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -26,10 +26,12 @@ pub enum Event<'a> {
     Document { found: &'a Found, result: &'a Result<Outcome, IngestError> },
 }
 
-/// How a run ended: every document is in exactly one of the first three.
+/// How a run ended: every document is in exactly one of the first four.
 #[derive(Debug, Default)]
 pub struct Summary {
     pub indexed: usize,
+    /// The same text, for other people: changed without being embedded again.
+    pub access_changed: usize,
     pub unchanged: usize,
     pub failed: Vec<Failure>,
     pub removed: usize,
@@ -92,6 +94,7 @@ pub async fn run(
         on_event(Event::Document { found, result: &result });
         match result {
             Ok(Outcome::Indexed { .. }) => summary.indexed += 1,
+            Ok(Outcome::AccessChanged) => summary.access_changed += 1,
             Ok(Outcome::Unchanged) => summary.unchanged += 1,
             Err(error) => summary.failed.push(Failure { path: found.path.clone(), reason: error.to_string() }),
         }
@@ -108,6 +111,7 @@ fn note(found: &Found, result: &Result<Outcome, IngestError>) {
             debug!(doc.path = %found.path.display(), chunk.count = chunks, "document indexed");
             "indexed"
         }
+        Ok(Outcome::AccessChanged) => "access_changed",
         Ok(Outcome::Unchanged) => "unchanged",
         Err(error) => {
             if error.class() == Class::Internal {

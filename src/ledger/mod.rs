@@ -1,12 +1,16 @@
 //! Which document is indexed at which version, and what is still to do.
 //!
 //! Takes ids and content hashes, gives claims to the worker. Invariant: a row is `indexed` only after its points are
-//! durable in the vector store. Knows nothing of chunks, vectors or HTTP.
+//! durable in the vector store. Keeps the keys as well, hashed. Knows nothing of chunks, vectors or HTTP.
+
+mod keys;
 
 use std::path::Path;
 
+pub use keys::{KeyRow, NewKey};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
+use crate::caller::{Allow, Group};
 use crate::document::{CollectionName, DocumentId, Version};
 use crate::error::Class;
 
@@ -19,13 +23,53 @@ pub struct Ledger {
     pool: SqlitePool,
 }
 
-/// What the worker may do with a document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Claim {
-    /// This very content is in this very index.
-    Unchanged,
-    /// The document is this worker's, to be indexed as this version. `supersedes` where older points may exist.
-    Work { version: Version, supersedes: bool },
+/// What the ledger knows of a document when a worker comes to it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Known {
+    state: String,
+    version: i64,
+    content_hash: String,
+    text_hash: String,
+    generation: String,
+    allow: String,
+}
+
+/// What a document holds now.
+#[derive(Debug, Clone, Copy)]
+pub struct Content<'a> {
+    /// Of its bytes and of what lies beside it.
+    pub hash: &'a str,
+    /// Of its title and text.
+    pub text_hash: &'a str,
+    pub allow: &'a Allow,
+}
+
+impl Known {
+    /// Whether this very content is in this very index.
+    pub fn is_current(&self, content_hash: &str, generation: &str) -> bool {
+        self.has_points(generation) && self.content_hash == content_hash
+    }
+
+    /// Whether the points in the index are of this very text, whoever may see them.
+    pub fn has_text(&self, text_hash: &str, generation: &str) -> bool {
+        self.has_points(generation) && self.text_hash == text_hash
+    }
+
+    /// Whether the index may hold points that other people than these may see.
+    pub fn allows_others(&self, allow: &Allow) -> bool {
+        self.version > 0 && self.allow != groups_to_json(allow)
+    }
+
+    fn has_points(&self, generation: &str) -> bool {
+        self.state == "indexed" && self.generation == generation
+    }
+}
+
+/// A document that is this worker's to index as this version. `supersedes` where older points may exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    pub version: Version,
+    pub supersedes: bool,
 }
 
 /// A document as it stands.
@@ -68,6 +112,11 @@ impl LedgerError {
     }
 }
 
+/// The groups as the ledger writes them: a JSON list, sorted.
+fn groups_to_json<'a>(groups: impl IntoIterator<Item = &'a Group>) -> String {
+    serde_json::Value::from_iter(groups.into_iter().map(Group::as_str)).to_string()
+}
+
 fn sql(what: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
     move |cause| LedgerError::Sql { what, cause }
 }
@@ -76,6 +125,17 @@ impl Ledger {
     /// Opens the ledger's file or makes it. The caller holds the data folder's lock, so what a former process was
     /// working on is nobody's now and goes back into the queue.
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
+        let ledger = Self::open_beside(path).await?;
+        sqlx::query("UPDATE documents SET state = 'queued' WHERE state = 'working'")
+            .execute(&ledger.pool)
+            .await
+            .map_err(sql("open the ledger"))?;
+        Ok(ledger)
+    }
+
+    /// Opens the ledger without the data folder's lock, beside a process that may have it: for keys, which that
+    /// process looks up for each request.
+    pub async fn open_beside(path: &Path) -> Result<Self, LedgerError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -84,10 +144,6 @@ impl Ledger {
         let pool =
             SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(sql("open the ledger"))?;
         sqlx::migrate!("src/ledger/migrations").run(&pool).await?;
-        sqlx::query("UPDATE documents SET state = 'queued' WHERE state = 'working'")
-            .execute(&pool)
-            .await
-            .map_err(sql("open the ledger"))?;
         Ok(Self { pool })
     }
 
@@ -113,38 +169,52 @@ impl Ledger {
         Ok(())
     }
 
-    /// Asks for a queued document, given what it holds now. A content or an index that is new begins a new version;
-    /// the same again after a crash is the same version, whose points are overwritten.
+    /// What is known of a queued document.
+    pub async fn known(&self, document: DocumentId) -> Result<Known, LedgerError> {
+        sqlx::query_as("SELECT state, version, content_hash, text_hash, generation, allow FROM documents WHERE id = ?")
+            .bind(document.to_string())
+            .fetch_one(&self.pool)
+            .await
+            .map_err(sql("look a document up"))
+    }
+
+    /// Takes the document. A content or an index that is new begins a new version; the same again after a crash is the
+    /// same version, whose points are overwritten.
     pub async fn claim(
         &self,
         document: DocumentId,
-        content_hash: &str,
+        known: &Known,
+        content: Content<'_>,
         generation: &str,
     ) -> Result<Claim, LedgerError> {
-        const WHAT: &str = "claim a document";
-        let (state, version, hash, indexed_in): (String, i64, String, String) =
-            sqlx::query_as("SELECT state, version, content_hash, generation FROM documents WHERE id = ?")
-                .bind(document.to_string())
-                .fetch_one(&self.pool)
-                .await
-                .map_err(sql(WHAT))?;
-        let same = hash == content_hash && indexed_in == generation;
-        if same && state == "indexed" {
-            return Ok(Claim::Unchanged);
-        }
-        let next = if same && version > 0 { version } else { version + 1 };
+        let again = known.content_hash == content.hash && known.generation == generation && known.version > 0;
+        let version = if again { known.version } else { known.version + 1 };
         sqlx::query(
-            "UPDATE documents SET state = 'working', version = ?, content_hash = ?, generation = ?, reason = '',
-             changed_at = CURRENT_TIMESTAMP WHERE id = ?",
+            "UPDATE documents SET state = 'working', version = ?, content_hash = ?, text_hash = ?, allow = ?,
+             generation = ?, reason = '', changed_at = CURRENT_TIMESTAMP WHERE id = ?",
         )
-        .bind(next)
-        .bind(content_hash)
+        .bind(version)
+        .bind(content.hash)
+        .bind(content.text_hash)
+        .bind(groups_to_json(content.allow))
         .bind(generation)
         .bind(document.to_string())
         .execute(&self.pool)
         .await
-        .map_err(sql(WHAT))?;
-        Ok(Claim::Work { version: Version(next), supersedes: next > 1 })
+        .map_err(sql("claim a document"))?;
+        Ok(Claim { version: Version(version), supersedes: version > 1 })
+    }
+
+    /// Notes that the same text is now for these people. Call it only when its points say so durably.
+    pub async fn set_allow(&self, document: DocumentId, content: Content<'_>) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE documents SET content_hash = ?, allow = ?, changed_at = CURRENT_TIMESTAMP WHERE id = ?")
+            .bind(content.hash)
+            .bind(groups_to_json(content.allow))
+            .bind(document.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(sql("note who may see a document"))?;
+        Ok(())
     }
 
     /// Notes that the claimed version is in the index. Call it only when its points are durable.

@@ -16,6 +16,9 @@ use crate::document::{Chunk, CollectionName, DocumentId, Hit, Version};
 use crate::embed::SparseVector;
 use crate::error::Class;
 
+/// Part of an index's fingerprint: changes when points carry something else than before.
+pub const POINT_VERSION: &str = "1";
+
 /// One chunk with its vectors, ready to be found.
 #[derive(Debug, Clone)]
 pub struct Point {

@@ -117,7 +117,7 @@ proptest! {
             .collect();
         headings.sort_by_key(|heading| heading.start);
         headings.dedup_by_key(|heading| heading.start);
-        let extracted = Extracted { kind: FileKind::Rst, text, headings, title: None };
+        let extracted = Extracted { kind: FileKind::Rst, text, headings, title: None, front_matter: None };
         lawful(&chunker(64, 32), &title, &extracted);
     }
 }

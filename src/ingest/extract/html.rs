@@ -82,7 +82,7 @@ pub(super) fn extract(page: &str) -> Result<Extracted, ExtractError> {
     text = with_boxes_as_prose(&text);
     let headings = markdown::headings(&text);
     let title = declared_title(page)?.or_else(|| markdown::title_of(&headings));
-    Ok(Extracted { kind: FileKind::Html, text, headings, title })
+    Ok(Extracted { kind: FileKind::Html, text, headings, title, front_matter: None })
 }
 
 fn to_markdown(page: &str, excluded: &[&str]) -> Result<String, ExtractError> {

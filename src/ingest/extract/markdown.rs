@@ -5,13 +5,13 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::{Extracted, FileKind, Heading, on_one_line};
+use super::{Extracted, FileKind, FrontMatter, Heading, on_one_line};
 
 pub(super) fn extract(source: &str) -> Extracted {
-    let (declared_title, text) = without_front_matter(source);
+    let Front { title, matter, text } = split_front_matter(source);
     let headings = headings(text);
-    let title = declared_title.or_else(|| title_of(&headings));
-    Extracted { kind: FileKind::Markdown, text: text.to_owned(), headings, title }
+    let title = title.or_else(|| title_of(&headings));
+    Extracted { kind: FileKind::Markdown, text: text.to_owned(), headings, title, front_matter: matter }
 }
 
 /// The headings that divide `text`, in its order.
@@ -76,22 +76,30 @@ fn line_start(text: &str, at: usize) -> usize {
     text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
 }
 
-/// The title in the YAML (`---`) or TOML (`+++`) front matter, and the text after it. A text that begins with a
+/// A Markdown file's head and the text after it.
+struct Front<'a> {
+    title: Option<String>,
+    matter: Option<FrontMatter>,
+    text: &'a str,
+}
+
+/// The YAML (`---`) or TOML (`+++`) front matter, the title in it, and the text after it. A text that begins with a
 /// horizontal rule has none: everything between the two fences must look like settings.
-fn without_front_matter(source: &str) -> (Option<String>, &str) {
+fn split_front_matter(source: &str) -> Front<'_> {
+    let without = || Front { title: None, matter: None, text: source };
     let mut rest = source;
     let opening = next_line(&mut rest);
-    let (assign, closings): (char, &[&str]) = match opening.trim_end() {
-        "---" => (':', &["---", "..."]),
-        "+++" => ('=', &["+++"]),
-        _ => return (None, source),
+    let (assign, closings, kind): (char, &[&str], fn(String) -> FrontMatter) = match opening.trim_end() {
+        "---" => (':', &["---", "..."], FrontMatter::Yaml),
+        "+++" => ('=', &["+++"], FrontMatter::Toml),
+        _ => return without(),
     };
-    let mut title = None;
-    let mut settings = 0;
+    let (mut title, mut matter, mut settings) = (None, String::new(), 0);
     while !rest.is_empty() {
         let line = next_line(&mut rest);
         if closings.contains(&line.trim_end()) {
-            return if settings > 0 { (title, rest.trim_start_matches('\n')) } else { (None, source) };
+            let text = rest.trim_start_matches('\n');
+            return if settings > 0 { Front { title, matter: Some(kind(matter)), text } } else { without() };
         }
         if let Some((key, value)) = line.split_once(assign)
             && !line.starts_with([' ', '\t', '-', '#', '['])
@@ -101,10 +109,12 @@ fn without_front_matter(source: &str) -> (Option<String>, &str) {
                 title = title_value(value);
             }
         } else if !is_part_of_a_setting(line) {
-            return (None, source);
+            return without();
         }
+        matter.push_str(line);
+        matter.push('\n');
     }
-    (None, source)
+    without()
 }
 
 /// The next line of `rest` without its end; `rest` is what follows.

@@ -13,6 +13,8 @@ mod rst;
 
 use std::path::Path;
 
+use super::meta::SIDECAR_SUFFIX;
+
 pub use code::Language;
 
 use decode::Declared;
@@ -51,6 +53,15 @@ pub struct Extracted {
     pub headings: Vec<Heading>,
     /// What the document calls itself; None where it does not say.
     pub title: Option<String>,
+    /// What stands before the text, for machines.
+    pub front_matter: Option<FrontMatter>,
+}
+
+/// Settings at the head of a Markdown file, without their fences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrontMatter {
+    Yaml(String),
+    Toml(String),
 }
 
 /// Why a file gives no text. The file would have to change before another attempt can succeed.
@@ -89,7 +100,7 @@ pub fn extract(kind: FileKind, bytes: &[u8]) -> Result<Extracted, ExtractError> 
         FileKind::Rst => rst::extract(decode::decode(bytes, Declared::Nowhere)?),
         FileKind::Text | FileKind::Code(_) => {
             let text = decode::decode(bytes, Declared::Nowhere)?;
-            Extracted { kind, text, headings: Vec::new(), title: None }
+            Extracted { kind, text, headings: Vec::new(), title: None, front_matter: None }
         }
     };
     extracted.title = extracted.title.map(bounded);
@@ -124,7 +135,7 @@ fn of_extension(extension: &str) -> Option<FileKind> {
 
 /// Written by a tool, for a tool; large, and never what somebody asks about.
 fn is_generated(name: &str) -> bool {
-    name == "pnpm-lock.yaml" || name.ends_with(".min.js")
+    name == "pnpm-lock.yaml" || name.ends_with(".min.js") || name.ends_with(SIDECAR_SUFFIX)
 }
 
 fn is_well_known_text(name: &str) -> bool {
@@ -201,7 +212,10 @@ mod tests {
             [FileKind::Markdown, FileKind::Html, FileKind::Rst, FileKind::Text, FileKind::Code(Language::Python)];
         for kind in kinds {
             let extracted = extract(kind, b"").expect("an empty file is no error");
-            assert_eq!(extracted, Extracted { kind, text: String::new(), headings: Vec::new(), title: None });
+            assert_eq!(
+                extracted,
+                Extracted { kind, text: String::new(), headings: Vec::new(), title: None, front_matter: None }
+            );
         }
     }
 
