@@ -79,6 +79,4 @@ fn describe() {
         "gen_ai_client_token_usage_total",
         "Tokens by gen_ai_token_type, as the chat endpoint counts them"
     );
-    describe_counter!("cairn_documents_ingested_total", "Documents by outcome: indexed, unchanged, failed or removed");
-    describe_counter!("cairn_chunks_embedded_total", "Chunks that were embedded and stored");
 }

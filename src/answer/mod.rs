@@ -89,7 +89,14 @@ impl Answerer {
         let absent = || AnswerError::NoDocuments { collection: collection.to_string() };
         let scope = caller.scope(collection).ok_or_else(absent)?;
         let started = Instant::now();
-        let dense = self.embedder.embed(Purpose::Question, vec![text.to_owned()]).await?.pop().unwrap_or_default();
+        let dense = match self.embedder.embed(Purpose::Question, vec![text.to_owned()]).await {
+            Err(EmbedError::TooLong { tokens, tokens_max }) => {
+                return Err(AnswerError::Invalid(format!(
+                    "the question has {tokens} tokens, the embedding model takes at most {tokens_max}"
+                )));
+            }
+            embedded => embedded?.pop().unwrap_or_default(),
+        };
         let query = Query {
             dense,
             sparse: self.sparse.question(text),

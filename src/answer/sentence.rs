@@ -31,7 +31,7 @@ enum Block {
 fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<Span> = None;
-    let mut fence: Option<usize> = None;
+    let mut fence: Option<usize> = begins_in_code(text).then_some(0);
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let span = Span { start: at, end: at + line.len() };
@@ -46,7 +46,7 @@ fn blocks(text: &str) -> Vec<Block> {
         }
         let is_row = content.starts_with('|');
         let ends_paragraph = content.is_empty() || content.starts_with('#') || content.starts_with("```") || is_row;
-        if ends_paragraph || is_item(content) {
+        if ends_paragraph || is_item(content, open.is_some()) {
             blocks.extend(open.take().map(Block::Prose));
         }
         if content.starts_with("```") {
@@ -62,12 +62,19 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-fn is_item(line: &str) -> bool {
-    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    line.starts_with("- ")
-        || line.starts_with("* ")
-        || line.starts_with("+ ")
-        || (number.len() < line.len() && (number.starts_with(". ") || number.starts_with(") ")))
+/// A chunk may begin in the middle of a code block: then its fences don't pair, and the first only closes one.
+fn begins_in_code(text: &str) -> bool {
+    let mut fences = text.lines().map(str::trim).filter(|line| line.starts_with("```"));
+    fences.next().is_some_and(|first| first == "```") && fences.count() % 2 == 0
+}
+
+/// In a paragraph only a list's first number begins an item: "1940. " may well begin a line of prose.
+fn is_item(line: &str, in_paragraph: bool) -> bool {
+    let after = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number = line.strip_suffix(after).unwrap_or_default();
+    let numbered = !number.is_empty() && (after.starts_with(". ") || after.starts_with(") "));
+    let bulleted = ["- ", "* ", "+ "].iter().any(|bullet| line.starts_with(bullet));
+    bulleted || (numbered && (!in_paragraph || number == "1"))
 }
 
 fn prose(text: &str, block: Span) -> Vec<Span> {
@@ -124,6 +131,17 @@ mod tests {
     fn a_colon_takes_the_code_that_follows() {
         let text = "Run this:\n\n```sh\nmake demo\n```\n\nDone now.\n```\nlone\n```";
         assert_eq!(split(text), ["Run this:\n\n```sh\nmake demo\n```", "Done now."]);
+    }
+
+    #[test]
+    fn the_rest_of_a_code_block_at_the_start_is_no_sentence() {
+        let text = "\"port\": 8080,\n}\n```\n\nThat was an example.";
+        assert_eq!(split(text), ["That was an example."]);
+    }
+
+    #[test]
+    fn a_number_at_the_start_of_a_line_of_prose_begins_no_item() {
+        assert_eq!(split("It was built in\n1940. It stands."), ["It was built in\n1940.", "It stands."]);
     }
 
     proptest! {

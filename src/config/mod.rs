@@ -20,6 +20,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 const FILE_DEFAULT: &str = "cairn.toml";
 /// Names the file where no flag does.
 const FILE_VARIABLE: &str = "CAIRN_CONFIG";
+const TELEMETRY_OFF: &str = "ORT_DISABLE_TELEMETRY";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 /// Everything that cairn was told, checked.
@@ -132,6 +133,22 @@ impl Config {
         }
         resolve(layers.build()?.try_deserialize::<Raw>()?, environment)
     }
+}
+
+/// Makes sure that ONNX Runtime tells nobody anything, before it is loaded.
+///
+/// Since 1.29 it writes a device id and sends usage events unless this variable is set when it is loaded; switching it
+/// off through its API comes too late. A running process can't set its own environment safely, so this one starts
+/// itself again, in place, with the variable set.
+pub fn silence_runtime() -> std::io::Result<()> {
+    use std::os::unix::process::CommandExt;
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
+    if std::env::var_os(TELEMETRY_OFF).is_some_and(|value| value == "1") {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_default();
+    Err(std::process::Command::new(std::env::current_exe()?).arg0(name).args(arguments).env(TELEMETRY_OFF, "1").exec())
 }
 
 fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {

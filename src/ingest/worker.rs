@@ -74,7 +74,6 @@ pub async fn run(
     let stored = AtomicUsize::new(0);
     let on_chunks = &|chunks: usize| {
         stored.fetch_add(chunks, Ordering::Relaxed);
-        metrics::counter!("cairn_chunks_embedded_total").increment(chunks as u64);
         on_event(Event::Chunks(chunks));
     };
     let total = walk.found.len();
@@ -106,21 +105,16 @@ pub async fn run(
 }
 
 fn note(found: &Found, result: &Result<Outcome, IngestError>) {
-    let outcome = match result {
+    match result {
         Ok(Outcome::Indexed { chunks }) => {
             debug!(doc.path = %found.path.display(), chunk.count = chunks, "document indexed");
-            "indexed"
         }
-        Ok(Outcome::AccessChanged) => "access_changed",
-        Ok(Outcome::Unchanged) => "unchanged",
-        Err(error) => {
-            if error.class() == Class::Internal {
-                warn!(doc.path = %found.path.display(), error = %error, "document failed");
-            }
-            "failed"
+        Ok(Outcome::AccessChanged | Outcome::Unchanged) => {}
+        Err(error) if error.class() == Class::Internal => {
+            warn!(doc.path = %found.path.display(), error = %error, "document failed");
         }
-    };
-    metrics::counter!("cairn_documents_ingested_total", "outcome" => outcome).increment(1);
+        Err(_) => {} // The summary says it.
+    }
 }
 
 /// Removes the documents below `roots` that the walk did not find. Gives how many.
@@ -140,7 +134,6 @@ pub async fn prune(
         }
         indexer.remove(collection, &row.external_id).await?;
         info!(doc.path = %row.external_id, "document removed");
-        metrics::counter!("cairn_documents_ingested_total", "outcome" => "removed").increment(1);
         removed += 1;
     }
     Ok(removed)

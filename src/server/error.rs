@@ -13,6 +13,9 @@ use super::RETRY_AFTER;
 use crate::answer::AnswerError;
 use crate::error::Class;
 
+/// The one invalid request with a status of its own.
+const BODY_TOO_LARGE: &str = "body_too_large";
+
 /// What a caller gets instead of an answer, in the shape that OpenAI clients know.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
@@ -52,9 +55,10 @@ impl ApiError {
         Self { class: Class::NotFound, code: "model_not_found", message, param: Some("model") }
     }
 
-    pub(super) fn host_not_allowed() -> Self {
-        let message = "the request names another host than this machine; server.allowed_hosts lists more names";
-        Self { class: Class::Denied, code: "host_not_allowed", message: message.into(), param: None }
+    pub(super) fn host_not_allowed(host: &str) -> Self {
+        let host: String = host.chars().take(80).collect();
+        let message = format!("the request names the host {host:?}, not this machine; server.allowed_hosts lists more");
+        Self { class: Class::Denied, code: "host_not_allowed", message, param: None }
     }
 
     pub(super) fn overloaded(message: &str) -> Self {
@@ -89,6 +93,7 @@ impl ApiError {
 
     fn status(&self) -> StatusCode {
         match self.class {
+            Class::Invalid if self.code == BODY_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             Class::Invalid => StatusCode::BAD_REQUEST,
             Class::NotFound => StatusCode::NOT_FOUND,
             Class::Denied => StatusCode::FORBIDDEN,
@@ -105,6 +110,7 @@ impl From<AnswerError> for ApiError {
         let code = match (&error, class) {
             (AnswerError::NoDocuments { .. }, _) => "collection_not_found",
             (AnswerError::Chat(_), Class::Busy) => "upstream_busy",
+            (AnswerError::Chat(_), Class::Invalid) => "upstream_refused",
             (AnswerError::Chat(_), _) => "upstream_unavailable",
             (AnswerError::TimedOut { .. }, _) => "timeout",
             (_, Class::Invalid) => "invalid_request",
@@ -127,11 +133,13 @@ impl From<AnswerError> for ApiError {
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
-        let code = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => "body_too_large",
-            _ => "invalid_request",
+        let (code, message) = match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                (BODY_TOO_LARGE, "the body is larger than server.body_bytes_max".to_owned())
+            }
+            _ => ("invalid_request", rejection.body_text()),
         };
-        Self { class: Class::Invalid, code, message: rejection.body_text(), param: None }
+        Self { class: Class::Invalid, code, message, param: None }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn check(State(service): State<Arc<Service>>, request: Request,
     if !service.config.listen.ip().is_loopback() || may_be_named(host, &service.config.allowed_hosts) {
         next.run(request).await
     } else {
-        ApiError::host_not_allowed().into_response()
+        ApiError::host_not_allowed(host).into_response()
     }
 }
 

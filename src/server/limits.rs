@@ -68,6 +68,7 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = request.method().to_string();
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
     metrics::gauge!("http_server_active_requests").increment(1.0);
     let active = Active;
     let response = next.run(request).await;
@@ -80,7 +81,14 @@ pub(super) async fn observe(request: Request, next: Next) -> Response {
     ];
     metrics::histogram!("http_server_request_duration_seconds", &labels).record(seconds);
     if !is_probe(&route) {
-        info!(http.method = method, http.route = route, http.status = status, duration_s = seconds, "request");
+        info!(
+            request.id = id,
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_s = seconds,
+            "request"
+        );
     }
     response
 }

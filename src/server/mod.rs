@@ -44,6 +44,8 @@ pub struct Service {
     pub collection: CollectionName,
     pub metrics: PrometheusHandle,
     limits: Limits,
+    /// Fires at a stop: no more work should be sent here.
+    stopping: CancellationToken,
     /// Fires when running answers have had their time after a stop.
     cut: CancellationToken,
     config: config::Server,
@@ -74,7 +76,17 @@ impl Service {
         config: config::Server,
     ) -> Self {
         let limits = Limits::new(&config);
-        Self { answerer, store, ledger, collection, metrics, limits, cut: CancellationToken::new(), config }
+        Self {
+            answerer,
+            store,
+            ledger,
+            collection,
+            metrics,
+            limits,
+            stopping: CancellationToken::new(),
+            cut: CancellationToken::new(),
+            config,
+        }
     }
 }
 
@@ -82,9 +94,10 @@ impl Service {
 pub async fn serve(listener: TcpListener, service: Service, tasks: &Tasks) -> std::io::Result<bool> {
     let service = Arc::new(service);
     let drain_timeout = service.config.drain_timeout;
-    let (cut, stopped) = (service.cut.clone(), tasks.stopped());
+    let (stopping, cut, stopped) = (service.stopping.clone(), service.cut.clone(), tasks.stopped());
     tasks.spawn(async move {
         stopped.await;
+        stopping.cancel();
         tokio::time::sleep(drain_timeout).await;
         cut.cancel();
     });

@@ -23,7 +23,7 @@ pub(super) async fn livez() -> &'static str {
     responses((status = 200, description = "Ready"), (status = 503, description = "Not ready", body = ErrorBody))
 )]
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<&'static str, ApiError> {
-    if service.cut.is_cancelled() {
+    if service.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
     }
     match service.ledger.collections(service.store.generation()).await {

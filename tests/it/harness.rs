@@ -138,12 +138,7 @@ pub(crate) enum Vanished {
 }
 
 /// `cairn ingest` in process.
-pub(crate) async fn ingest(
-    app: &App,
-    collection: &CollectionName,
-    paths: &[PathBuf],
-    vanished: Vanished,
-) -> Summary {
+pub(crate) async fn ingest(app: &App, collection: &CollectionName, paths: &[PathBuf], vanished: Vanished) -> Summary {
     let walk = source::walk(paths, &SourceLimits { file_bytes_max: app.config.ingest.file_bytes_max.as_u64() });
     let found: HashSet<PathBuf> = walk.found.iter().map(|found| found.path.clone()).collect();
     let roots = walk.roots.clone();

@@ -135,7 +135,7 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         if status != 200 {
             panic!("no event stream but {status}: {}", response.text().await.unwrap());
