@@ -104,6 +104,8 @@ async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>, AppError> {
     }
 }
 
+const LEDGER_FILE: &str = "ledger.sqlite";
+
 /// The folder that holds the index and the ledger, locked.
 pub struct DataDir {
     dir: PathBuf,
@@ -141,6 +143,13 @@ impl DataDir {
         }
     }
 
+    /// The ledger of a data folder that another process may have, for what needs no lock.
+    pub async fn open_ledger_beside(dir: &Path) -> Result<Ledger, AppError> {
+        let failed = |cause| DataDirError::File { dir: dir.display().to_string(), cause };
+        fs::create_dir_all(dir).map_err(failed)?;
+        Ok(Ledger::open_beside(&dir.join(LEDGER_FILE)).await?)
+    }
+
     /// Notes where this process serves, for another one that finds the folder in use.
     pub fn announce(&mut self, address: SocketAddr) -> Result<(), DataDirError> {
         let failed = |cause| DataDirError::File { dir: self.dir.display().to_string(), cause };
@@ -167,6 +176,6 @@ impl DataDir {
     }
 
     fn ledger(&self) -> PathBuf {
-        self.dir.join("ledger.sqlite")
+        self.dir.join(LEDGER_FILE)
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod doctor;
 mod ingest;
+mod keys;
 mod models;
 mod remote;
 mod search;
@@ -60,6 +61,9 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Say what is there, what is missing, and how to get it
     Doctor(doctor::DoctorArgs),
+    /// Make, list and revoke the keys that callers show
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// List and fetch embedding models
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -96,6 +100,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             serve::run(config).await
         }
         Command::Doctor(args) => doctor::run(args, global.load("error", &[])?).await,
+        Command::Keys(command) => keys::run(command, global.load("warn", &[])?).await,
         Command::Models(command) => models::run(command, global.load("warn", &[])?).await,
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -25,13 +26,14 @@ pub(super) enum Door {
 
 impl Door {
     pub(super) async fn open(server: Option<String>, config: Config) -> anyhow::Result<Self> {
+        let key = config.client_key.clone();
         if let Some(url) = server {
-            return Ok(Self::Server(Remote::new(&url)?));
+            return Ok(Self::Server(Remote::new(&url, key)?));
         }
         match App::open(config).await {
             Ok(app) => Ok(Self::Here(Box::new(app))),
             Err(AppError::DataDir(DataDirError::InUse { server: Some(address), .. })) => {
-                Ok(Self::Server(Remote::new(&format!("http://{address}"))?))
+                Ok(Self::Server(Remote::new(&format!("http://{address}"), key)?))
             }
             Err(error) => Err(error.into()),
         }
@@ -42,15 +44,16 @@ impl Door {
 pub(super) struct Remote {
     base_url: String,
     http: reqwest::Client,
+    key: Option<SecretString>,
 }
 
 impl Remote {
-    fn new(url: &str) -> anyhow::Result<Self> {
+    fn new(url: &str, key: Option<SecretString>) -> anyhow::Result<Self> {
         let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
         // A server on this machine is not reached through a proxy, whatever HTTP_PROXY says.
         let is_here = url.contains("//127.") || url.contains("//localhost") || url.contains("//[::1]");
         let http = if is_here { builder.no_proxy() } else { builder }.build().context("set up HTTP")?;
-        Ok(Self { base_url: url.trim_end_matches('/').to_owned(), http })
+        Ok(Self { base_url: url.trim_end_matches('/').to_owned(), http, key })
     }
 
     /// Posts JSON, gives the JSON that comes back.
@@ -74,19 +77,19 @@ impl Remote {
     }
 
     async fn send(&self, path: &str, body: &impl Serialize) -> anyhow::Result<reqwest::Response> {
-        let url = format!("{}{path}", self.base_url);
-        let response = self
-            .http
-            .post(&url)
-            .json(body)
-            .send()
-            .await
-            .with_context(|| format!("reach the server {}", self.base_url))?;
+        let mut request = self.http.post(format!("{}{path}", self.base_url)).json(body);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.expose_secret());
+        }
+        let response = request.send().await.with_context(|| format!("reach the server {}", self.base_url))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let said: Value = response.json().await.unwrap_or_default();
+        if status == reqwest::StatusCode::UNAUTHORIZED {
+            return Err(anyhow!("the server {} needs a key: set CAIRN__CLIENT__API_KEY", self.base_url));
+        }
         let message = said["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
         Err(anyhow!("the server {} answered {status}: {message}", self.base_url))
     }

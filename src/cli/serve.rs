@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use tokio::net::TcpListener;
 use tracing::{info, warn};
@@ -36,8 +36,18 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let address = listener.local_addr().context("read the address that is listened on")?;
     let mut app = App::open(config).await?;
     app.data_dir.announce(address)?;
-    if !address.ip().is_loopback() {
+    let open = !app.ledger.has_keys().await?;
+    if open && !address.ip().is_loopback() {
+        if !app.config.server.allow_anonymous {
+            bail!(
+                "refuse to listen on {address} without any key, since whoever reaches it could read every document: make \
+                 one with `cairn keys create`, or force it with server.allow_anonymous"
+            );
+        }
         warn!(server.address = %address, "listening beyond this machine without keys: whoever reaches it can read every document");
+    }
+    if open {
+        info!("there are no keys: whoever reaches the address may ask");
     }
     match &app.answerer.chat {
         Some(chat) => info!(chat.base_url = chat.base_url(), "answers are written by a chat model"),

@@ -4,13 +4,15 @@
 //! and nothing after it validates a setting again. Keys and secrets never appear in an error.
 
 mod raw;
+mod store;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use raw::{Answer, Ingest, Log, LogFormat, Retrieval, Server, Store};
+pub use raw::{Answer, Ingest, Log, LogFormat, Quantization, Retrieval, Server};
+pub use store::{QdrantServer, Store};
 use secrecy::{ExposeSecret, SecretString};
 
 use raw::Raw;
@@ -36,6 +38,8 @@ pub struct Config {
     pub chat: Option<Chat>,
     pub answer: Answer,
     pub server: Server,
+    /// Shown to a server by the commands that ask one.
+    pub client_key: Option<SecretString>,
     pub log: Log,
 }
 
@@ -160,11 +164,12 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
         embed: embed(raw.embed)?,
         ingest: raw.ingest,
-        store: raw.store,
+        store: store::resolve(raw.store)?,
         retrieval: raw.retrieval,
         chat: chat(raw.chat, environment)?,
         answer: raw.answer,
         server: raw.server,
+        client_key: secret("client", raw.client.api_key, &raw.client.api_key_file)?,
         log: raw.log,
     })
 }
@@ -297,6 +302,7 @@ fn check_retrieval(retrieval: &Retrieval) -> Result<(), ConfigError> {
 
 fn check_server(server: &Server) -> Result<(), ConfigError> {
     at_least("server.answers_max", server.answers_max, 1)?;
+    at_least("server.answers_per_key_max", server.answers_per_key_max, 1)?;
     at_least("server.in_flight_max", server.in_flight_max, server.answers_max)
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Raw {
     pub(super) chat: Chat,
     pub(super) answer: Answer,
     pub(super) server: Server,
+    pub(super) client: Client,
     pub(super) log: Log,
 }
 
@@ -63,14 +64,37 @@ pub struct Ingest {
     pub chunks_per_batch: usize,
 }
 
-/// How the vector store builds and searches its graph.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Store {
-    pub free_space_min: ByteSize,
-    pub hnsw_m: usize,
-    pub hnsw_ef_construct: usize,
-    pub hnsw_ef: usize,
+pub(super) struct Store {
+    pub(super) free_space_min: ByteSize,
+    pub(super) hnsw_m: usize,
+    pub(super) hnsw_ef_construct: usize,
+    pub(super) hnsw_ef: usize,
+    pub(super) url: String,
+    pub(super) api_key: SecretString,
+    pub(super) api_key_file: PathBuf,
+    pub(super) physical_collection: String,
+    #[serde(with = "humantime_serde")]
+    pub(super) timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub(super) connect_timeout: Duration,
+    pub(super) request_bytes_max: ByteSize,
+    pub(super) shard_number: u32,
+    pub(super) replication_factor: u32,
+    pub(super) write_consistency_factor: u32,
+    pub(super) on_disk_payload: bool,
+    pub(super) quantization: Quantization,
+    pub(super) quantization_oversampling: f64,
+}
+
+/// What a Qdrant server searches instead of the vectors themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quantization {
+    None,
+    /// A byte for each number, and the best looked at again in full.
+    Scalar,
 }
 
 /// Which passages an answer may rely on.
@@ -119,7 +143,10 @@ pub struct Server {
     #[serde(deserialize_with = "names")]
     pub allowed_hosts: Vec<String>,
     pub in_flight_max: usize,
+    pub allow_anonymous: bool,
     pub answers_max: usize,
+    pub requests_per_minute: u32,
+    pub answers_per_key_max: usize,
     #[serde(with = "humantime_serde")]
     pub queue_timeout: Duration,
     #[serde(with = "humantime_serde")]
@@ -129,6 +156,13 @@ pub struct Server {
     pub heartbeat: Duration,
     #[serde(with = "humantime_serde")]
     pub drain_timeout: Duration,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Client {
+    pub(super) api_key: SecretString,
+    pub(super) api_key_file: PathBuf,
 }
 
 /// What is logged, and in which form.

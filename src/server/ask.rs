@@ -18,10 +18,10 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::Service;
+use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 use super::limits::{InFlight, Working};
 use crate::answer::{AnswerError, AnswerEvent, Citation, Done, Grounding, Question, Turn, Writer};
-use crate::caller::Caller;
 use crate::chat::{Finish, Role, Sampling, Usage};
 use crate::document::{CollectionName, Hit, Passage, Span};
 
@@ -169,6 +169,7 @@ pub struct DeltaWire {
     path = "/v1/ask",
     tag = "answers",
     request_body = AskRequest,
+    security(("key" = ["ask"])),
     responses(
         (status = 200, description = "The answer, or the start of its events (`sources`, `delta`, `citation`, then \
                                       one `done` or `error`)",
@@ -181,6 +182,7 @@ pub struct DeltaWire {
 )]
 pub(super) async fn ask(
     State(service): State<Arc<Service>>,
+    authorized: Authorized<auth::Ask>,
     Extension(in_flight): Extension<InFlight>,
     headers: HeaderMap,
     request: Result<Json<AskRequest>, JsonRejection>,
@@ -194,8 +196,8 @@ pub(super) async fn ask(
         history: request.history.into_iter().map(Turn::from).collect(),
         sampling: Sampling::default(),
     };
-    let working = service.limits.begin().await?;
-    let grounding = service.answerer.ground(&Caller::local(), question).await?;
+    let working = service.limits.begin(&authorized.key_id).await?;
+    let grounding = service.answerer.ground(&authorized.caller, question).await?;
     let events = answer_events(&service, grounding, (working, in_flight));
     if wants_events {
         let events = events.map(|event| Ok::<_, Infallible>(AskEvent::from(event).into_sse()));

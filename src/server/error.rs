@@ -1,6 +1,7 @@
 //! Every error that leaves the service: one envelope, one table from class to status.
 
 use std::any::Any;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::JsonRejection;
@@ -12,7 +13,11 @@ use utoipa::ToSchema;
 use super::RETRY_AFTER;
 use crate::answer::AnswerError;
 use crate::error::Class;
+use crate::key::Permission;
+use crate::ledger::LedgerError;
 
+/// The denial with a status of its own: not "you may not", but "who are you?".
+const INVALID_KEY: &str = "invalid_api_key";
 /// The one invalid request with a status of its own.
 const BODY_TOO_LARGE: &str = "body_too_large";
 
@@ -42,31 +47,50 @@ pub(super) struct ApiError {
     code: &'static str,
     message: String,
     param: Option<&'static str>,
+    /// How long a caller who was turned away should wait.
+    retry_after: Duration,
 }
 
 impl ApiError {
+    fn new(class: Class, code: &'static str, message: impl Into<String>) -> Self {
+        Self { class, code, message: message.into(), param: None, retry_after: RETRY_AFTER }
+    }
+
+    pub(super) fn invalid_key() -> Self {
+        Self::new(Class::Denied, INVALID_KEY, "a valid key is needed: send it as \"Authorization: Bearer KEY\"")
+    }
+
+    pub(super) fn not_permitted(needed: Permission) -> Self {
+        Self::new(Class::Denied, "not_permitted", format!("the key does not have the scope {needed:?} that this needs", needed = needed.name()))
+    }
+
+    pub(super) fn rate_limited(retry_after: Duration) -> Self {
+        let message = "this key sends more requests than server.requests_per_minute";
+        Self { retry_after, ..Self::new(Class::Busy, "rate_limited", message) }
+    }
+
     pub(super) fn invalid(param: Option<&'static str>, message: impl Into<String>) -> Self {
-        Self { class: Class::Invalid, code: "invalid_request", message: message.into(), param }
+        Self { param, ..Self::new(Class::Invalid, "invalid_request", message) }
     }
 
     pub(super) fn model_not_found(model: &str) -> Self {
         let message =
             format!("the model {model:?} does not exist: it must be a collection (GET /v1/models lists them)");
-        Self { class: Class::NotFound, code: "model_not_found", message, param: Some("model") }
+        Self { param: Some("model"), ..Self::new(Class::NotFound, "model_not_found", message) }
     }
 
     pub(super) fn host_not_allowed(host: &str) -> Self {
         let host: String = host.chars().take(80).collect();
         let message = format!("the request names the host {host:?}, not this machine; server.allowed_hosts lists more");
-        Self { class: Class::Denied, code: "host_not_allowed", message, param: None }
+        Self::new(Class::Denied, "host_not_allowed", message)
     }
 
     pub(super) fn overloaded(message: &str) -> Self {
-        Self { class: Class::Busy, code: "overloaded", message: message.into(), param: None }
+        Self::new(Class::Busy, "overloaded", message)
     }
 
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
-        Self { class: Class::Unavailable, code: "unavailable", message: message.into(), param: None }
+        Self::new(Class::Unavailable, "unavailable", message)
     }
 
     pub(super) fn shutting_down() -> Self {
@@ -77,6 +101,7 @@ impl ApiError {
         let r#type = match self.class {
             Class::Invalid => "invalid_request_error",
             Class::NotFound => "not_found_error",
+            Class::Denied if self.code == INVALID_KEY => "authentication_error",
             Class::Denied => "permission_error",
             Class::Busy => "rate_limit_error",
             Class::Unavailable | Class::Internal => "api_error",
@@ -96,6 +121,7 @@ impl ApiError {
             Class::Invalid if self.code == BODY_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
             Class::Invalid => StatusCode::BAD_REQUEST,
             Class::NotFound => StatusCode::NOT_FOUND,
+            Class::Denied if self.code == INVALID_KEY => StatusCode::UNAUTHORIZED,
             Class::Denied => StatusCode::FORBIDDEN,
             Class::Busy => StatusCode::TOO_MANY_REQUESTS,
             Class::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -127,7 +153,13 @@ impl From<AnswerError> for ApiError {
             }
             Class::Invalid | Class::NotFound | Class::Denied | Class::Busy | Class::Unavailable => error.to_string(),
         };
-        Self { class, code, message, param: None }
+        Self::new(class, code, message)
+    }
+}
+
+impl From<LedgerError> for ApiError {
+    fn from(error: LedgerError) -> Self {
+        Self::unavailable(error.to_string())
     }
 }
 
@@ -139,7 +171,7 @@ impl From<JsonRejection> for ApiError {
             }
             _ => ("invalid_request", rejection.body_text()),
         };
-        Self { class: Class::Invalid, code, message, param: None }
+        Self::new(Class::Invalid, code, message)
     }
 }
 
@@ -147,38 +179,29 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status(), Json(self.body())).into_response();
         if self.class == Class::Busy {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
+            // Whole seconds, and never "at once".
+            let seconds = self.retry_after.as_secs_f64().ceil().max(1.0);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few seconds, at least 1")]
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds as u64));
+        }
+        if self.code == INVALID_KEY {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
 pub(super) async fn not_found() -> ApiError {
-    ApiError {
-        class: Class::NotFound,
-        code: "route_not_found",
-        message: "there is no such path; /docs lists those there are".into(),
-        param: None,
-    }
+    ApiError::new(Class::NotFound, "route_not_found", "there is no such path; /docs lists those there are")
 }
 
 pub(super) async fn method_not_allowed() -> Response {
-    let error = ApiError {
-        class: Class::Invalid,
-        code: "method_not_allowed",
-        message: "this path does not take this method; /docs lists those it takes".into(),
-        param: None,
-    };
+    let error = ApiError::new(Class::Invalid, "method_not_allowed", "this path does not take this method; /docs lists those it takes");
     (StatusCode::METHOD_NOT_ALLOWED, Json(error.body())).into_response()
 }
 
 /// The panic itself is logged by the panic hook.
 pub(super) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
-    ApiError {
-        class: Class::Internal,
-        code: "internal",
-        message: "the service failed; its log says why".into(),
-        param: None,
-    }
+    ApiError::new(Class::Internal, "internal", "the service failed; its log says why")
     .into_response()
 }

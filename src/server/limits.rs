@@ -3,12 +3,17 @@
 //! Two bounds. Past the first a request is turned away at once; past the second it waits its turn, but not for long.
 //! The permits travel into the response's stream, so that an answer counts until its last byte.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info;
 
@@ -21,6 +26,11 @@ pub(super) struct Limits {
     in_flight: Arc<Semaphore>,
     answers: Arc<Semaphore>,
     queue_timeout: Duration,
+    /// None: no bound on how often a key asks.
+    rate: Option<DefaultKeyedRateLimiter<String>>,
+    /// Answers each key has running. A key with none has no entry.
+    running: Arc<Mutex<HashMap<String, usize>>>,
+    answers_per_key_max: usize,
 }
 
 /// Counts as in flight while it lives.
@@ -29,9 +39,27 @@ pub(super) struct InFlight {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Counts as worked on while it lives.
+/// Counts as worked on while it lives, among all answers and among its key's.
 pub(super) struct Working {
     _permit: OwnedSemaphorePermit,
+    _of_key: OfKey,
+}
+
+struct OfKey {
+    key_id: String,
+    running: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Drop for OfKey {
+    fn drop(&mut self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut entry) = running.entry(std::mem::take(&mut self.key_id)) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
 }
 
 impl Limits {
@@ -40,16 +68,39 @@ impl Limits {
             in_flight: Arc::new(Semaphore::new(config.in_flight_max)),
             answers: Arc::new(Semaphore::new(config.answers_max)),
             queue_timeout: config.queue_timeout,
+            rate: NonZeroU32::new(config.requests_per_minute).map(|most| RateLimiter::keyed(Quota::per_minute(most))),
+            running: Arc::default(),
+            answers_per_key_max: config.answers_per_key_max,
         }
     }
 
+    /// Counts a request of this key's, unless it has made too many.
+    pub(super) fn count(&self, key_id: &str) -> Result<(), ApiError> {
+        let Some(rate) = &self.rate else { return Ok(()) };
+        rate.check_key(&key_id.to_owned())
+            .map_err(|until| ApiError::rate_limited(until.wait_time_from(DefaultClock::default().now())))
+    }
+
     /// Waits for a place among the answers that are worked on.
-    pub(super) async fn begin(&self) -> Result<Working, ApiError> {
+    pub(super) async fn begin(&self, key_id: &str) -> Result<Working, ApiError> {
+        let of_key = self.begin_of_key(key_id)?;
         match tokio::time::timeout(self.queue_timeout, Arc::clone(&self.answers).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Working { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Working { _permit: permit, _of_key: of_key }),
             Ok(Err(_)) => Err(ApiError::shutting_down()),
             Err(_) => Err(ApiError::overloaded("too many questions are waiting (server.answers_max); try again soon")),
         }
+    }
+}
+
+impl Limits {
+    fn begin_of_key(&self, key_id: &str) -> Result<OfKey, ApiError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = running.entry(key_id.to_owned()).or_default();
+        if *count >= self.answers_per_key_max {
+            return Err(ApiError::overloaded("this key has too many answers running (server.answers_per_key_max)"));
+        }
+        *count += 1;
+        Ok(OfKey { key_id: key_id.to_owned(), running: Arc::clone(&self.running) })
     }
 }
 

@@ -3,6 +3,7 @@
 //! The listener and the stop signal are handed in, so that tests serve on port 0 and end when they like.
 
 pub mod ask;
+mod auth;
 mod error;
 mod host;
 mod limits;
@@ -22,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tracing::{info, warn};
-use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
@@ -58,6 +60,7 @@ pub struct Service {
         description = "Answers from your own documents, each sentence with its source. Errors are always \
                        `{\"error\": {\"message\", \"type\", \"param\", \"code\"}}` with a stable `code`."
     ),
+    modifiers(&Keys),
     tags(
         (name = "answers", description = "Cited answers, and the passages they stand on"),
         (name = "openai", description = "The same answers in the shapes that OpenAI clients know"),
@@ -65,6 +68,16 @@ pub struct Service {
     )
 )]
 struct Api;
+
+/// Says in the API's document how a key is sent; each route says which scope it needs.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        openapi.components.get_or_insert_default().add_security_scheme("key", scheme);
+    }
+}
 
 impl Service {
     pub fn new(

@@ -20,11 +20,11 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Service;
+use super::auth::{self, Authorized};
 use super::ask::{DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
 use super::error::{ApiError, ErrorBody};
 use super::limits::InFlight;
 use crate::answer::{AnswerError, AnswerEvent, Citation, Outcome, Question, Turn};
-use crate::caller::Caller;
 use crate::chat::{Role, Sampling};
 use crate::document::CollectionName;
 
@@ -150,16 +150,18 @@ struct Model {
     get,
     path = "/v1/models",
     tag = "openai",
+    security(("key" = ["ask"])),
     responses((status = 200, description = "The collections, as models", body = Models))
 )]
-pub(super) async fn models(State(service): State<Arc<Service>>) -> Result<Json<Models>, ApiError> {
-    let collections = service
-        .ledger
-        .collections(service.store.generation())
-        .await
-        .map_err(|error| ApiError::unavailable(error.to_string()))?;
-    let with_documents = collections.into_iter().filter(|counts| counts.indexed > 0);
-    let data = with_documents
+pub(super) async fn models(
+    State(service): State<Arc<Service>>,
+    authorized: Authorized<auth::Ask>,
+) -> Result<Json<Models>, ApiError> {
+    let collections = service.ledger.collections(service.store.generation()).await?;
+    let may_use = |name: &str| name.parse().is_ok_and(|name| authorized.caller.scope(&name).is_some());
+    let data = collections
+        .into_iter()
+        .filter(|counts| counts.indexed > 0 && may_use(&counts.collection))
         .map(|counts| Model { id: counts.collection, object: "model", created: 0, owned_by: "cairn" })
         .collect();
     Ok(Json(Models { object: "list", data }))
@@ -171,6 +173,7 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Result<Json<M
     path = "/v1/chat/completions",
     tag = "openai",
     request_body = ChatRequest,
+    security(("key" = ["ask"])),
     responses(
         (status = 200, description = "The answer, or the start of its chunks when `stream` is true",
             content((ChatCompletion = "application/json"), (String = "text/event-stream"))),
@@ -182,6 +185,7 @@ pub(super) async fn models(State(service): State<Arc<Service>>) -> Result<Json<M
 )]
 pub(super) async fn chat_completions(
     State(service): State<Arc<Service>>,
+    authorized: Authorized<auth::Ask>,
     Extension(in_flight): Extension<InFlight>,
     request: Result<Json<ChatRequest>, JsonRejection>,
 ) -> Result<Response, ApiError> {
@@ -195,8 +199,8 @@ pub(super) async fn chat_completions(
         created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         model: question.collection.to_string(),
     };
-    let working = service.limits.begin().await?;
-    let grounding = match service.answerer.ground(&Caller::local(), question).await {
+    let working = service.limits.begin(&authorized.key_id).await?;
+    let grounding = match service.answerer.ground(&authorized.caller, question).await {
         Err(AnswerError::NoDocuments { collection }) => return Err(ApiError::model_not_found(&collection)),
         grounding => grounding?,
     };

@@ -7,10 +7,11 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use super::Service;
+use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 
 /// The process runs.
-#[utoipa::path(get, path = "/livez", tag = "operations", responses((status = 200, description = "It runs")))]
+#[utoipa::path(get, path = "/livez", tag = "operations", security(()), responses((status = 200, description = "It runs")))]
 pub(super) async fn livez() -> &'static str {
     "ok"
 }
@@ -20,6 +21,7 @@ pub(super) async fn livez() -> &'static str {
     get,
     path = "/readyz",
     tag = "operations",
+    security(()),
     responses((status = 200, description = "Ready"), (status = 503, description = "Not ready", body = ErrorBody))
 )]
 pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<&'static str, ApiError> {
@@ -37,8 +39,9 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<&'stat
     get,
     path = "/metrics",
     tag = "operations",
+    security(("key" = ["admin"])),
     responses((status = 200, description = "Metrics", body = String, content_type = "text/plain"))
 )]
-pub(super) async fn metrics(State(service): State<Arc<Service>>) -> impl IntoResponse {
+pub(super) async fn metrics(State(service): State<Arc<Service>>, _: Authorized<auth::Admin>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], service.metrics.render())
 }

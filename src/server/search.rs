@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use super::Service;
 use super::ask::SourceWire;
+use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
-use crate::caller::Caller;
 use crate::document::{CollectionName, Passage};
 
 const LIMIT_DEFAULT: usize = 10;
@@ -41,6 +41,7 @@ pub struct SearchResponse {
     path = "/v1/search",
     tag = "answers",
     request_body = SearchRequest,
+    security(("key" = ["ask"])),
     responses(
         (status = 200, description = "The passages", body = SearchResponse),
         (status = 400, description = "The request is wrong", body = ErrorBody),
@@ -50,6 +51,7 @@ pub struct SearchResponse {
 )]
 pub(super) async fn search(
     State(service): State<Arc<Service>>,
+    authorized: Authorized<auth::Ask>,
     request: Result<Json<SearchRequest>, JsonRejection>,
 ) -> Result<Json<SearchResponse>, ApiError> {
     let Json(request) = request?;
@@ -58,8 +60,8 @@ pub(super) async fn search(
         return Err(ApiError::invalid(Some("limit"), format!("limit is {limit}, must be in 1..={LIMIT_MAX}")));
     }
     let collection = request.collection.unwrap_or_else(|| service.collection.clone());
-    let _working = service.limits.begin().await?;
-    let hits = service.answerer.search(&Caller::local(), &collection, &request.query, limit).await?;
+    let _working = service.limits.begin(&authorized.key_id).await?;
+    let hits = service.answerer.search(&authorized.caller, &collection, &request.query, limit).await?;
     Ok(Json(SearchResponse::of(hits)))
 }
 
