@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::answer::{Answerer, Prompt, PromptError};
 use crate::chat::{ChatClient, ChatError};
-use crate::config::{Config, Embed, EmbedPlace};
+use crate::config::{self, Config, Embed, EmbedPlace};
 use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
@@ -16,7 +16,7 @@ use crate::ingest::chunk::{ChunkLimits, Chunker};
 use crate::ingest::source::SourceLimits;
 use crate::ingest::{self, Indexer};
 use crate::ledger::{Ledger, LedgerError};
-use crate::store::{EdgeStore, StoreError, VectorStore};
+use crate::store::{EdgeStore, QdrantStore, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
 
 /// The parts of a running cairn, and the lock that makes the data folder theirs.
@@ -60,8 +60,7 @@ impl App {
         };
         let fingerprint = ingest::fingerprint(embedder.as_ref(), limits);
         let ledger = Ledger::open(&data_dir.ledger()).await?;
-        let store: Arc<dyn VectorStore> =
-            Arc::new(EdgeStore::open(&data_dir.index(), &fingerprint, embedder.dimensions(), &config.store).await?);
+        let store = store(&config.store, &data_dir, &fingerprint, embedder.dimensions()).await?;
         let sparse = Arc::new(SparseEmbedder::new());
         let chat = config.chat.clone().map(ChatClient::new).transpose()?;
         let prompt = Prompt::load(config.chat.as_ref().and_then(|chat| chat.prompt_file.as_deref()))?;
@@ -85,6 +84,19 @@ impl App {
         });
         Ok(Self { config, answerer, indexer, store, ledger, data_dir })
     }
+}
+
+/// The configured store: in this process, or on a server.
+async fn store(
+    config: &config::Store,
+    data_dir: &DataDir,
+    fingerprint: &str,
+    dimensions: usize,
+) -> Result<Arc<dyn VectorStore>, StoreError> {
+    Ok(match &config.server {
+        Some(server) => Arc::new(QdrantStore::open(server, fingerprint, dimensions, config).await?),
+        None => Arc::new(EdgeStore::open(&data_dir.index(), fingerprint, dimensions, config).await?),
+    })
 }
 
 /// The configured embedder, its models loaded.

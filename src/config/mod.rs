@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use raw::{Answer, Ingest, Log, LogFormat, Quantization, Retrieval, Server};
-pub use store::{QdrantServer, Store};
 use secrecy::{ExposeSecret, SecretString};
+pub use store::{QdrantServer, Store};
 
 use raw::Raw;
 

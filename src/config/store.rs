@@ -137,8 +137,7 @@ mod tests {
 
     fn configured(pairs: &[(&str, &str)]) -> Result<Store, ConfigError> {
         let mut environment: Environment = [("HOME".to_owned(), "/home/someone".to_owned())].into();
-        environment
-            .extend(pairs.iter().map(|(key, value)| (format!("CAIRN__STORE__{key}"), (*value).to_owned())));
+        environment.extend(pairs.iter().map(|(key, value)| (format!("CAIRN__STORE__{key}"), (*value).to_owned())));
         Config::from_layers(None::<&Path>, &environment, &[]).map(|config| config.store)
     }
 

@@ -107,6 +107,7 @@ fn open_shard(
             place: dir.display().to_string(),
             found: identity.fingerprint,
             wanted: fingerprint.to_owned(),
+            beside: ", which keeps the old index beside the new one",
         });
     }
     let shard = EdgeShard::load(dir, Some(config)).map_err(|error| engine("open the index", &error))?;

@@ -5,11 +5,15 @@
 
 mod edge;
 mod payload;
+mod qdrant;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
 
 pub use edge::EdgeStore;
+pub use qdrant::QdrantStore;
 
 use crate::caller::{Allow, Scope};
 use crate::document::{Chunk, CollectionName, DocumentId, Hit, Version};
@@ -98,15 +102,30 @@ pub trait VectorStore: Send + Sync {
 pub enum StoreError {
     #[error(
         "open the index {place}: it was made by\n  {found}\nand this configuration is\n  {wanted}\nTheir vectors can't \
-         be compared. Go back to the old settings, or index anew with `cairn ingest --rebuild PATH…`, which keeps the old index beside the new one"
+         be compared. Go back to the old settings, or index anew with `cairn ingest --rebuild PATH…`{beside}"
     )]
-    OtherFingerprint { place: String, found: String, wanted: String },
+    OtherFingerprint {
+        place: String,
+        found: String,
+        wanted: String,
+        /// What becomes of the old index, as the end of the sentence.
+        beside: &'static str,
+    },
     #[error("{what} {place}: {cause}")]
     File { what: &'static str, place: String, cause: std::io::Error },
     #[error(
         "write to {place}: its disk has {free_mib} MiB left, and below {min_mib} MiB (store.free_space_min) nothing is written"
     )]
     DiskFull { place: String, free_mib: u64, min_mib: u64 },
+    #[error("{what}: the Qdrant server at {place} can't be reached: {reason}")]
+    Unavailable { what: &'static str, place: String, reason: String },
+    #[error("{what}: the Qdrant server at {place} has too much to do{}", again(*.retry_after))]
+    Busy { what: &'static str, place: String, retry_after: Option<Duration> },
+    #[error(
+        "{what}: the Qdrant server at {place} says {reason:?}; store.api_key or store.api_key_file must hold a key of \
+         its that may read and write"
+    )]
+    Key { what: &'static str, place: String, reason: String },
     #[error("{what}: {reason}")]
     Engine { what: &'static str, reason: String },
 }
@@ -115,8 +134,17 @@ impl StoreError {
     pub fn class(&self) -> Class {
         match self {
             Self::OtherFingerprint { .. } => Class::Invalid,
-            Self::File { .. } | Self::DiskFull { .. } => Class::Unavailable,
+            // A key that the server refuses is put right by whoever runs cairn, not by whoever asked.
+            Self::File { .. } | Self::DiskFull { .. } | Self::Unavailable { .. } | Self::Key { .. } => {
+                Class::Unavailable
+            }
+            Self::Busy { .. } => Class::Busy,
             Self::Engine { .. } => Class::Internal,
         }
     }
+}
+
+fn again(after: Option<Duration>) -> String {
+    after
+        .map_or(String::new(), |after| format!(", and asks to be tried again in {}", humantime::format_duration(after)))
 }

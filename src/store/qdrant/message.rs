@@ -1,0 +1,211 @@
+//! Points, filters and searches as Qdrant's messages, and its answers as hits and points. Pure.
+
+use std::collections::HashMap;
+use std::mem;
+
+use qdrant_client::qdrant::{
+    AcornSearchParams, Condition, DenseVector, Filter, IdfParams, NamedVectors, PointId, PointStruct, PrefetchQuery,
+    QuantizationSearchParams, QueryPoints, RetrievedPoint, Rrf, ScoredPoint, SearchParams,
+    SparseVector as SparseMessage, Value, Vector, VectorInput, Vectors, VectorsOutput, VectorsSelector, query, vector,
+    vector_input, vector_output, vectors, with_vectors_selector,
+};
+use qdrant_client::qdrant::{Query as QueryMessage, point_id};
+use serde_json::Map;
+use uuid::Uuid;
+
+use crate::caller::{Allow, Reach, Scope};
+use crate::config::{QdrantServer, Quantization, Store};
+use crate::document::{CollectionName, DocumentId, Hit, Version};
+use crate::embed::{SparseVector, cosine};
+use crate::store::payload::{self, BM25, DENSE, key};
+use crate::store::{Point, Query};
+
+/// What a point takes in a message beside its vectors and its text: ids, names, keys. Rather more than less.
+const POINT_BYTES: usize = 1024;
+
+/// The points cut into requests of at most `points_max` points and about `bytes_max` bytes, but of one at least.
+pub(super) fn batches(
+    points: Vec<Point>,
+    points_max: usize,
+    bytes_max: usize,
+) -> impl Iterator<Item = Vec<PointStruct>> {
+    let mut points = points.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let (mut batch, mut batch_bytes) = (Vec::new(), 0);
+        while let Some(point) = points.next_if(|next| {
+            batch_bytes += bytes(next);
+            batch.is_empty() || (batch.len() < points_max && batch_bytes <= bytes_max)
+        }) {
+            batch.push(point_struct(point));
+        }
+        (!batch.is_empty()).then_some(batch)
+    })
+}
+
+/// About as many as it takes in a message.
+fn bytes(point: &Point) -> usize {
+    let numbers = mem::size_of_val(point.dense.as_slice())
+        + mem::size_of_val(point.sparse.indices.as_slice())
+        + mem::size_of_val(point.sparse.values.as_slice());
+    let headings: usize = point.chunk.headings.iter().map(String::len).sum();
+    POINT_BYTES + numbers + headings + point.chunk.text.len() + point.title.len() + point.external_id.len()
+}
+
+fn point_struct(point: Point) -> PointStruct {
+    let id = point.document.point(point.version, point.chunk.ordinal);
+    let payload = match payload::write(&point) {
+        serde_json::Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, Value::from(value))).collect(),
+        serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::String(_)
+        | serde_json::Value::Array(_) => unreachable!("a payload is an object"),
+    };
+    let named = HashMap::from([
+        (DENSE.to_owned(), vector::Vector::Dense(DenseVector { data: point.dense })),
+        (BM25.to_owned(), vector::Vector::Sparse(sparse(point.sparse))),
+    ]);
+    let vectors =
+        named.into_iter().map(|(name, vector)| (name, Vector { vector: Some(vector), ..Vector::default() })).collect();
+    PointStruct {
+        id: Some(point_id(id)),
+        payload,
+        vectors: Some(Vectors { vectors_options: Some(vectors::VectorsOptions::Vectors(NamedVectors { vectors })) }),
+    }
+}
+
+pub(super) fn point_id(id: Uuid) -> PointId {
+    PointId { point_id_options: Some(point_id::PointIdOptions::Uuid(id.to_string())) }
+}
+
+fn sparse(vector: SparseVector) -> SparseMessage {
+    SparseMessage { values: vector.values, indices: vector.indices }
+}
+
+/// The groups as a change of a point's payload.
+pub(super) fn allowed(allow: &Allow) -> HashMap<String, Value> {
+    HashMap::from([(key::ALLOW.to_owned(), Value::from(payload::allowed(allow)))])
+}
+
+/// The one place where a scope becomes a filter.
+pub(super) fn within(scope: &Scope) -> Filter {
+    let collection = Condition::matches(key::COLLECTION, scope.collection().as_str().to_owned());
+    let reach = payload::within(scope.reach()).map(|groups| Condition::matches(key::ALLOW, groups));
+    Filter::must([collection].into_iter().chain(reach))
+}
+
+pub(super) fn of_collection(collection: &CollectionName) -> Filter {
+    Filter::must([Condition::matches(key::COLLECTION, collection.as_str().to_owned())])
+}
+
+pub(super) fn of_document(document: DocumentId) -> Filter {
+    Filter::must([Condition::matches(key::DOCUMENT, document.to_string())])
+}
+
+/// Every version of the document but this one.
+pub(super) fn superseded(document: DocumentId, version: Version) -> Filter {
+    Filter { must_not: vec![Condition::matches(key::VERSION, version.0)], ..of_document(document) }
+}
+
+/// How searches are made here.
+pub(super) struct Searching {
+    hnsw_ef: u64,
+    quantization: Option<QuantizationSearchParams>,
+}
+
+impl Searching {
+    pub(super) fn new(server: &QdrantServer, store: &Store) -> Self {
+        let quantization = match server.quantization {
+            Quantization::None => None,
+            Quantization::Scalar => Some(QuantizationSearchParams {
+                rescore: Some(true),
+                oversampling: Some(server.quantization_oversampling),
+                ..QuantizationSearchParams::default()
+            }),
+        };
+        Self { hnsw_ef: number(store.hnsw_ef), quantization }
+    }
+
+    /// Dense and BM25 search under the scope's filter, fused by reciprocal rank.
+    pub(super) fn request(&self, name: &str, scope: &Scope, query: &Query) -> QueryPoints {
+        let filter = within(scope);
+        let leaf = |using: &str, vector: vector_input::Variant, params: SearchParams| PrefetchQuery {
+            query: Some(QueryMessage { variant: Some(query::Variant::Nearest(VectorInput { variant: Some(vector) })) }),
+            using: Some(using.to_owned()),
+            filter: Some(filter.clone()),
+            params: Some(params),
+            limit: Some(number(query.candidates)),
+            ..PrefetchQuery::default()
+        };
+        let dense = vector_input::Variant::Dense(DenseVector { data: query.dense.clone() });
+        let mut prefetch = vec![leaf(DENSE, dense, self.graph_params(scope.reach()))];
+        if !query.sparse.indices.is_empty() {
+            // Word frequencies within the scope only: those of all would tell what others hold.
+            let idf = IdfParams { corpus: Some(filter.clone()) };
+            let words = vector_input::Variant::Sparse(sparse(query.sparse.clone()));
+            prefetch.push(leaf(BM25, words, SearchParams { idf: Some(idf), ..SearchParams::default() }));
+        }
+        let rrf = Rrf { k: Some(u32::try_from(query.rank_constant).unwrap_or(u32::MAX)), weights: Vec::new() };
+        let only_dense = VectorsSelector { names: vec![DENSE.to_owned()] };
+        QueryPoints {
+            collection_name: name.to_owned(),
+            prefetch,
+            query: Some(QueryMessage { variant: Some(query::Variant::Rrf(rrf)) }),
+            filter: Some(filter),
+            limit: Some(number(query.limit)),
+            with_vectors: Some(with_vectors_selector::SelectorOptions::Include(only_dense).into()),
+            with_payload: Some(true.into()),
+            ..QueryPoints::default()
+        }
+    }
+
+    /// The tenant's links lead a search through one collection. Where the caller sees only part of it, they would lead
+    /// to points out of reach and end there; ACORN looks past those, at some cost.
+    fn graph_params(&self, reach: &Reach) -> SearchParams {
+        let acorn = match reach {
+            Reach::Everything => None,
+            Reach::Groups(_) => Some(AcornSearchParams { enable: Some(true), max_selectivity: None }),
+        };
+        SearchParams { hnsw_ef: Some(self.hnsw_ef), quantization: self.quantization, acorn, ..SearchParams::default() }
+    }
+}
+
+/// None where the point is not one that [`point_struct`] made.
+pub(super) fn hit(point: &ScoredPoint, question: &[f32]) -> Option<Hit> {
+    let similarity = cosine(question, &dense(point.vectors.as_ref()?)?);
+    payload::hit(&fields(&point.payload), point.score, similarity)
+}
+
+/// None where the point is not one that [`point_struct`] made.
+pub(super) fn exported(point: &RetrievedPoint) -> Option<(Uuid, Point)> {
+    let point_id::PointIdOptions::Uuid(id) = point.id.as_ref()?.point_id_options.as_ref()? else { return None };
+    let vectors = point.vectors.as_ref()?;
+    let whole = payload::point(&fields(&point.payload), dense(vectors)?, bm25(vectors)?)?;
+    Some((Uuid::parse_str(id).ok()?, whole))
+}
+
+fn fields(payload: &HashMap<String, Value>) -> Map<String, serde_json::Value> {
+    payload.iter().map(|(key, value)| (key.clone(), value.clone().into_json())).collect()
+}
+
+fn dense(vectors: &VectorsOutput) -> Option<Vec<f32>> {
+    match vectors.get_vector_by_name(DENSE)? {
+        vector_output::Vector::Dense(dense) => Some(dense.data),
+        vector_output::Vector::Sparse(_) | vector_output::Vector::MultiDense(_) => None,
+    }
+}
+
+fn bm25(vectors: &VectorsOutput) -> Option<SparseVector> {
+    match vectors.get_vector_by_name(BM25) {
+        Some(vector_output::Vector::Sparse(words)) => {
+            Some(SparseVector { indices: words.indices, values: words.values })
+        }
+        // A chunk without a word to search for has nothing here.
+        None => Some(SparseVector { indices: Vec::new(), values: Vec::new() }),
+        Some(vector_output::Vector::Dense(_) | vector_output::Vector::MultiDense(_)) => None,
+    }
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
