@@ -61,7 +61,11 @@ impl ApiError {
     }
 
     pub(super) fn not_permitted(needed: Permission) -> Self {
-        Self::new(Class::Denied, "not_permitted", format!("the key does not have the scope {needed:?} that this needs", needed = needed.name()))
+        Self::new(
+            Class::Denied,
+            "not_permitted",
+            format!("the key does not have the scope {needed:?} that this needs", needed = needed.name()),
+        )
     }
 
     pub(super) fn rate_limited(retry_after: Duration) -> Self {
@@ -196,12 +200,15 @@ pub(super) async fn not_found() -> ApiError {
 }
 
 pub(super) async fn method_not_allowed() -> Response {
-    let error = ApiError::new(Class::Invalid, "method_not_allowed", "this path does not take this method; /docs lists those it takes");
+    let error = ApiError::new(
+        Class::Invalid,
+        "method_not_allowed",
+        "this path does not take this method; /docs lists those it takes",
+    );
     (StatusCode::METHOD_NOT_ALLOWED, Json(error.body())).into_response()
 }
 
 /// The panic itself is logged by the panic hook.
 pub(super) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
-    ApiError::new(Class::Internal, "internal", "the service failed; its log says why")
-    .into_response()
+    ApiError::new(Class::Internal, "internal", "the service failed; its log says why").into_response()
 }

@@ -20,8 +20,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Service;
-use super::auth::{self, Authorized};
 use super::ask::{DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
+use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 use super::limits::InFlight;
 use crate::answer::{AnswerError, AnswerEvent, Citation, Outcome, Question, Turn};

@@ -1,0 +1,280 @@
+//! Nobody finds what they may not see: random callers, groups, documents and rules, against a model that is a list.
+//!
+//! The model knows what every caller may see. After each operation a search and a count are compared with it; a
+//! planted fault, a store that forgets the groups, proves that the comparison would notice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use async_trait::async_trait;
+use cairn::answer::AnswerError;
+use cairn::caller::{Allow, Caller, Collections, Group, Scope};
+use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Span, Version};
+use cairn::embed::{Embedder, Purpose, SparseEmbedder, SparseVector};
+use cairn::store::{Counts, Point, Query, StoreError, VectorStore};
+use uuid::Uuid;
+
+use crate::harness::Sandbox;
+
+const COLLECTIONS: [&str; 3] = ["handbook", "board", "public"];
+const GROUPS: [&str; 4] = ["staff", "board", "legal", "guests"];
+const DOCUMENTS: usize = 40;
+const CALLERS: usize = 16;
+pub(crate) const OPERATIONS: usize = 10_000;
+/// Within so many operations a dropped filter must show.
+const NOTICED_WITHIN: usize = 1_000;
+/// More than there are points, so that a search that hides something by chance hides nothing.
+const ALL: usize = 200;
+
+const TEXTS: [&str; 8] = [
+    "The salaries of the board are paid in March.",
+    "The cafeteria opens at noon and closes at two.",
+    "The merger with the northern branch is planned for autumn.",
+    "Visitors sign the book at the entrance.",
+    "The legal department reviews each contract twice.",
+    "The server room is locked with the blue key.",
+    "Holidays are requested three weeks ahead.",
+    "The quarterly figures show a loss in shipping.",
+];
+
+/// Operations in a fixed random order: SplitMix64, <https://prng.di.unimi.it/splitmix64.c>.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % bound as u64).unwrap()
+    }
+
+    fn of<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())]
+    }
+
+    /// Each with the chance of one in `odds`.
+    fn some<T: Copy>(&mut self, items: &[T], odds: usize) -> Vec<T> {
+        items.iter().copied().filter(|_| self.below(odds) == 0).collect()
+    }
+}
+
+/// The texts' vectors, made once.
+pub(crate) struct Vectors {
+    dense: Vec<Vec<f32>>,
+    sparse: Vec<SparseVector>,
+}
+
+impl Vectors {
+    pub(crate) async fn of(embedder: &dyn Embedder) -> Self {
+        let texts = TEXTS.iter().map(|text| (*text).to_owned()).collect();
+        let dense = embedder.embed(Purpose::Passage, texts).await.unwrap();
+        let words = SparseEmbedder::new();
+        Self { dense, sparse: TEXTS.iter().map(|text| words.passage(text)).collect() }
+    }
+}
+
+/// A document as the model knows it.
+struct Document {
+    collection: CollectionName,
+    allow: Allow,
+    version: Version,
+}
+
+/// Somebody, as the model knows them.
+struct Person {
+    caller: Caller,
+    /// None: all.
+    collections: Option<BTreeSet<CollectionName>>,
+    groups: BTreeSet<Group>,
+}
+
+impl Person {
+    fn random(random: &mut Random) -> Self {
+        let groups: BTreeSet<Group> = random.some(&GROUPS, 3).into_iter().map(|g| g.parse().unwrap()).collect();
+        let collections = (random.below(3) > 0)
+            .then(|| random.some(&COLLECTIONS, 2).into_iter().map(|c| c.parse().unwrap()).collect::<BTreeSet<_>>());
+        let may_use = collections.clone().map_or(Collections::All, Collections::Only);
+        Self { caller: Caller::with_key("somebody".into(), may_use, groups.clone()), collections, groups }
+    }
+
+    fn may_use(&self, collection: &CollectionName) -> bool {
+        self.collections.as_ref().is_none_or(|names| names.contains(collection))
+    }
+
+    fn may_see(&self, document: &Document) -> bool {
+        self.may_use(&document.collection)
+            && (document.allow.is_empty() || document.allow.iter().any(|group| self.groups.contains(group)))
+    }
+}
+
+/// Runs operations until a search or a count differs from the model: then says after how many, and how.
+pub(crate) async fn run(store: &dyn VectorStore, vectors: &Vectors, operations: usize) -> Result<(), (usize, String)> {
+    let mut random = Random(7);
+    let people: Vec<Person> = (0..CALLERS).map(|_| Person::random(&mut random)).collect();
+    let mut documents: BTreeMap<DocumentId, Document> = BTreeMap::new();
+    for operation in 0..operations {
+        change(store, vectors, &mut documents, &mut random).await;
+        let person = &people[random.below(CALLERS)];
+        let collection: CollectionName = random.of(&COLLECTIONS).parse().unwrap();
+        let Some(scope) = person.caller.scope(&collection) else {
+            assert!(!person.may_use(&collection), "a scope is denied to those only who may not use the collection");
+            continue;
+        };
+        assert!(person.may_use(&collection));
+        let expected: BTreeSet<DocumentId> = documents
+            .iter()
+            .filter(|(_, document)| document.collection == collection && person.may_see(document))
+            .map(|(id, _)| *id)
+            .collect();
+        let text = random.below(TEXTS.len());
+        let query = Query {
+            dense: vectors.dense[text].clone(),
+            sparse: vectors.sparse[text].clone(),
+            candidates: ALL,
+            rank_constant: 2,
+            limit: ALL,
+        };
+        let hits = store.search(&scope, query).await.unwrap();
+        let found: BTreeSet<DocumentId> = hits.iter().map(|hit| hit.document).collect();
+        if found != expected {
+            return Err((operation, format!("found {found:?}, may see {expected:?}")));
+        }
+        let counted = store.count(&scope).await.unwrap().chunks;
+        if counted != expected.len() {
+            return Err((operation, format!("counted {counted}, may see {}", expected.len())));
+        }
+    }
+    Ok(())
+}
+
+/// One document is put, changed, opened, closed or removed.
+async fn change(
+    store: &dyn VectorStore,
+    vectors: &Vectors,
+    documents: &mut BTreeMap<DocumentId, Document>,
+    random: &mut Random,
+) {
+    let collection: CollectionName = random.of(&COLLECTIONS).parse().unwrap();
+    let name = format!("document-{}", random.below(DOCUMENTS));
+    let id = DocumentId::new(&collection, &name);
+    let allow: Allow = random.some(&GROUPS, 3).into_iter().map(|group| group.parse().unwrap()).collect();
+    match (random.below(4), documents.get_mut(&id)) {
+        (0, Some(_)) => {
+            store.delete_document(id).await.unwrap();
+            documents.remove(&id);
+        }
+        (1, Some(document)) => {
+            store.set_allow(id, &allow).await.unwrap();
+            document.allow = allow;
+        }
+        (_, known) => {
+            let version = Version(known.map_or(1, |document| document.version.0 + 1));
+            let text = random.below(TEXTS.len());
+            let point = Point {
+                collection: collection.clone(),
+                document: id,
+                version,
+                external_id: name.clone(),
+                title: name,
+                allow: allow.clone(),
+                chunk: Chunk {
+                    ordinal: 0,
+                    span: Span { start: 0, end: TEXTS[text].len() },
+                    headings: Vec::new(),
+                    text: TEXTS[text].to_owned(),
+                },
+                dense: vectors.dense[text].clone(),
+                sparse: vectors.sparse[text].clone(),
+            };
+            store.upsert(vec![point]).await.unwrap();
+            store.delete_superseded(id, version).await.unwrap();
+            documents.insert(id, Document { collection, allow, version });
+        }
+    }
+}
+
+/// A store with the fault that must not be: it searches and counts without the caller's groups.
+struct Forgetful<'a>(&'a dyn VectorStore);
+
+impl Forgetful<'_> {
+    fn everything(scope: &Scope) -> Scope {
+        Caller::local().scope(scope.collection()).unwrap()
+    }
+}
+
+#[async_trait]
+impl VectorStore for Forgetful<'_> {
+    fn generation(&self) -> &str {
+        self.0.generation()
+    }
+
+    async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
+        self.0.upsert(points).await
+    }
+
+    async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError> {
+        self.0.delete_superseded(document, version).await
+    }
+
+    async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError> {
+        self.0.delete_document(document).await
+    }
+
+    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError> {
+        self.0.set_allow(document, allow).await
+    }
+
+    async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
+        self.0.search(&Self::everything(scope), query).await
+    }
+
+    async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
+        self.0.count(&Self::everything(scope)).await
+    }
+
+    async fn export(
+        &self,
+        collection: &CollectionName,
+        after: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<(Uuid, Point)>, StoreError> {
+        self.0.export(collection, after, limit).await
+    }
+
+    async fn optimize(&self) -> Result<(), StoreError> {
+        self.0.optimize().await
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_operations_show_nobody_what_they_may_not_see() {
+    let app = Sandbox::new().open().await;
+    let vectors = Vectors::of(app.indexer.embedder.as_ref()).await;
+    if let Err((operation, leak)) = run(app.store.as_ref(), &vectors, OPERATIONS).await {
+        panic!("operation {operation}: {leak}");
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_filter_is_found_within_a_thousand_operations() {
+    let app = Sandbox::new().open().await;
+    let vectors = Vectors::of(app.indexer.embedder.as_ref()).await;
+    let (operation, _) = run(&Forgetful(app.store.as_ref()), &vectors, OPERATIONS).await.unwrap_err();
+    assert!(operation < NOTICED_WITHIN, "found after {operation} operations");
+}
+
+#[tokio::test]
+async fn a_collection_that_is_not_the_callers_is_one_that_is_not_there() {
+    let sandbox = Sandbox::with_documents();
+    let app = sandbox.ingested().await;
+    let only = Collections::Only(BTreeSet::from(["other".parse().unwrap()]));
+    let stranger = Caller::with_key("stranger".into(), only, BTreeSet::new());
+    let errors = ["default", "nowhere"].map(|name| (name, name.parse::<CollectionName>().unwrap()));
+    for (name, collection) in errors {
+        let error = app.answerer.search(&stranger, &collection, "Kestrel", 5).await.unwrap_err();
+        assert!(matches!(error, AnswerError::NoDocuments { .. }));
+        let said = error.to_string().replace(name, "NAME");
+        let unknown = app.answerer.search(&Caller::local(), &"void".parse().unwrap(), "Kestrel", 5).await.unwrap_err();
+        assert_eq!(said, unknown.to_string().replace("void", "NAME"));
+    }
+}
