@@ -19,6 +19,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod embed;
 pub mod store;
+mod openai;
 pub mod chat;
 
 pub mod answer;

@@ -89,7 +89,7 @@ impl Indexer {
         found: &Found,
         progress: &(dyn Fn(usize) + Send + Sync),
     ) -> Result<Outcome, IngestError> {
-        let external_id = found.path.to_string_lossy().into_owned();
+        let external_id = source::external_id(&found.path);
         let document = DocumentId::new(collection, &external_id);
         let (bytes, content_hash) = self.read(found).await?;
         let (version, supersedes) = match self.ledger.claim(document, &content_hash, self.store.generation()).await? {
