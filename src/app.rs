@@ -52,6 +52,26 @@ impl App {
     /// Opens everything in `config.data_dir`, which is this process's until the app is dropped.
     pub async fn open(config: Config) -> Result<Self, AppError> {
         let data_dir = DataDir::lock(&config.data_dir)?;
+        Self::wire(config, data_dir, |_| Ok(())).await
+    }
+
+    /// The same with an index begun anew. Gives where the old one is now; it is touched only once all else is ready.
+    pub async fn open_rebuilt(config: Config) -> Result<(Self, Option<PathBuf>), AppError> {
+        let data_dir = DataDir::lock(&config.data_dir)?;
+        let mut aside = None;
+        let app = Self::wire(config, data_dir, |data_dir| {
+            aside = data_dir.set_index_aside()?;
+            Ok(())
+        });
+        let app = app.await?;
+        Ok((app, aside))
+    }
+
+    async fn wire(
+        config: Config,
+        data_dir: DataDir,
+        before_index: impl FnOnce(&DataDir) -> Result<(), DataDirError>,
+    ) -> Result<Self, AppError> {
         let embedder = embedder(&config).await?;
         let prefix_tokens = embedder.token_counter().count(&config.embed.passage_prefix);
         let limits = ChunkLimits {
@@ -60,10 +80,11 @@ impl App {
         };
         let fingerprint = ingest::fingerprint(embedder.as_ref(), limits);
         let ledger = Ledger::open(&data_dir.ledger()).await?;
-        let store = store(&config.store, &data_dir, &fingerprint, embedder.dimensions()).await?;
-        let sparse = Arc::new(SparseEmbedder::new());
         let chat = config.chat.clone().map(ChatClient::new).transpose()?;
         let prompt = Prompt::load(config.chat.as_ref().and_then(|chat| chat.prompt_file.as_deref()))?;
+        before_index(&data_dir)?;
+        let store = store(&config.store, &data_dir, &fingerprint, embedder.dimensions()).await?;
+        let sparse = Arc::new(SparseEmbedder::new());
         let indexer = Indexer {
             embedder: Arc::clone(&embedder),
             sparse: Arc::clone(&sparse),
@@ -171,7 +192,7 @@ impl DataDir {
     }
 
     /// Moves the index out of the way, whole. Gives where it is now; None if there was none.
-    pub fn set_index_aside(&self) -> Result<Option<PathBuf>, DataDirError> {
+    fn set_index_aside(&self) -> Result<Option<PathBuf>, DataDirError> {
         let failed = |cause| DataDirError::File { dir: self.dir.display().to_string(), cause };
         let index = self.index();
         if !index.exists() {

@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 
 use crate::config;
 use crate::error::Class;
+use crate::openai;
 
 /// The largest list of models that is looked through for the one to use.
 const MODELS_LISTED_MAX: usize = 5;
@@ -155,8 +156,7 @@ impl ChatClient {
             .read_timeout(config.read_timeout)
             .build()
             .map_err(|error| ChatError::Setup(error.to_string()))?;
-        let endpoint = OpenAIConfig::new().with_api_base(&config.base_url).with_api_key(config.api_key.expose_secret());
-        let client = Client::with_config(endpoint).with_http_client(http.clone());
+        let client = openai::client(&config.base_url, &config.api_key, http.clone());
         Ok(Self(Arc::new(Inner { client, http, model: OnceCell::new_with(config.model.clone()), config })))
     }
 
@@ -268,7 +268,7 @@ impl ChatClient {
 
     fn error(&self, error: &OpenAIError) -> ChatError {
         match error {
-            OpenAIError::ApiError(answer) if answer.api_error.code.as_deref() == Some("context_length_exceeded") => {
+            OpenAIError::ApiError(answer) if answer.api_error.code.as_deref() == Some(openai::TOO_LONG) => {
                 ChatError::Refused {
                     base_url: self.base_url().to_owned(),
                     reason: "the prompt is longer than the model's context; lower retrieval.passage_tokens_max".into(),
@@ -278,9 +278,10 @@ impl ChatClient {
             OpenAIError::Reqwest(error) => self.unreachable(error),
             OpenAIError::JSONDeserialize(..) => self.unavailable("sent something that is no chat completion"),
             OpenAIError::StreamError(_) => self.unavailable("broke off its answer"),
-            OpenAIError::FileSaveError(_) | OpenAIError::FileReadError(_) | OpenAIError::InvalidArgument(_) => {
-                self.unavailable("could not be asked")
-            }
+            OpenAIError::Boxed(_)
+            | OpenAIError::FileSaveError(_)
+            | OpenAIError::FileReadError(_)
+            | OpenAIError::InvalidArgument(_) => self.unavailable("could not be asked"),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod key;
 pub mod embed;
 pub mod store;
+mod openai;
 pub mod chat;
 
 pub mod answer;

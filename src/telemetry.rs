@@ -35,7 +35,8 @@ pub fn start_logging(log: &Log) -> Result<(), TelemetryError> {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     match log.format {
         LogFormat::Text => subscriber.with_target(false).compact().try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),

@@ -369,8 +369,10 @@ fn cite_passage(passages: &[Passage], number: usize, mark: Span) -> Citation {
     }
 }
 
-/// A quotation in Markdown, up to where its mark goes: prose on one line, code as it is.
+/// A quotation in Markdown, up to where its mark goes: prose on one line, code as it is. A mark that the document
+/// itself has is written so that it shows, and is not taken for one of this answer.
 fn quoted(text: &str) -> String {
+    let text = &without_marks(text);
     match text.split_once("```") {
         None => format!("\n\n> {} ", text.split_whitespace().collect::<Vec<_>>().join(" ")),
         Some((prose, code)) => {
@@ -379,6 +381,25 @@ fn quoted(text: &str) -> String {
             format!("\n\n> {prose}\n>\n{code}> ")
         }
     }
+}
+
+fn without_marks(text: &str) -> String {
+    let mut rest = text;
+    let mut written = String::with_capacity(text.len());
+    while let Some((before, after)) = rest.split_once('[') {
+        let inside = after.split(']').next().unwrap_or_default();
+        let is_mark = !inside.is_empty() && inside.chars().all(|c| c.is_ascii_digit() || " ,;-–".contains(c));
+        written.push_str(before);
+        if let (true, Some(behind)) = (is_mark, after.strip_prefix(inside).and_then(|b| b.strip_prefix(']'))) {
+            written.push_str(&format!("\\[{inside}\\]"));
+            rest = behind;
+        } else {
+            written.push('[');
+            rest = after;
+        }
+    }
+    written.push_str(rest);
+    written
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ impl Prompt {
         };
         let mut environment = Environment::new();
         environment.add_filter("data", |text: String| defused(&text));
+        environment.add_filter("attribute", |text: String| {
+            defused(&text).replace('"', "&quot;").replace('>', "&gt;").replace('\n', " ")
+        });
         environment.add_template_owned(NAME, text)?;
         let prompt = Self { environment };
         prompt.messages("Is this template complete?", &[], &[])?;

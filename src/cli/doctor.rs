@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::chat::ChatClient;
 use crate::config::{Config, EmbedPlace};
-use crate::embed::{ModelFiles, Runtime};
+use crate::embed::{LocalEmbedder, ModelFiles, Prefixes, Runtime};
 use crate::tasks::blocking;
 
 #[derive(Debug, Args)]
@@ -67,6 +67,9 @@ fn models_checks(config: &Config) -> Vec<Check> {
         EmbedPlace::Local { threads } => {
             let runtime = Runtime::load(&config.models_dir).map(|runtime| runtime.library.display().to_string());
             let model = ModelFiles::find(&config.models_dir, &config.embed.model).and_then(|files| {
+                if runtime.is_ok() {
+                    LocalEmbedder::start(&files, Prefixes::default(), 1)?; // Only loading it shows that it is whole.
+                }
                 let sha256 = files.sha256()?;
                 Ok(format!("{} in {}, {threads} threads, sha256 {sha256}", files.name, files.folder.display()))
             });

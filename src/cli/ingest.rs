@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::{INTERRUPTED, collection};
-use crate::app::{App, AppError, DataDir, DataDirError};
+use super::{INTERRUPTED, collection, reader_left, tell};
+use crate::app::{App, AppError, DataDirError};
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::ingest::source::{self, SourceLimits};
@@ -49,14 +50,10 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     let limits = SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() };
     let paths = args.paths.clone();
     let walk = blocking(move || source::walk(&paths, &limits)).await?;
-    if args.rebuild {
-        rebuild(&config)?;
+    if args.rebuild && walk.found.is_empty() {
+        bail!("nothing to index was found below these paths, so the index is left as it is");
     }
-    let app = App::open(config).await.map_err(|error| {
-        let beside_server = matches!(error, AppError::DataDir(DataDirError::InUse { server: Some(_), .. }));
-        let error = anyhow::Error::new(error);
-        if beside_server { error.context("stop the server first: nothing is ingested beside it yet") } else { error }
-    })?;
+    let app = open(config, args.rebuild).await?;
 
     let pruning = match (args.prune, walk.problems.is_empty()) {
         (false, _) => None,
@@ -65,7 +62,7 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
             found: walk.found.iter().map(|found| found.path.clone()).collect(),
         }),
         (true, false) => {
-            eprintln!("nothing will be pruned: some paths can't be read, and what is below them may still be there");
+            tell("nothing will be pruned: some paths can't be read, and what is below them may still be there");
             None
         }
     };
@@ -83,15 +80,18 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
             _ = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
         }
     }
-    report(&summary, progress.started.elapsed(), args.json)?;
     app.ledger.close().await;
-    Ok(if summary.left > 0 {
+    let code = if summary.left > 0 {
         ExitCode::from(INTERRUPTED)
     } else if summary.failed.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    };
+    match report(&summary, progress.started.elapsed(), args.json) {
+        Err(error) if reader_left(&error) => Ok(code), // How it ended does not depend on who reads on.
+        reported => reported.map(|()| code),
+    }
 }
 
 /// What tells a vanished document from one that was not asked for.
@@ -120,12 +120,17 @@ async fn finish(
     Ok(removed)
 }
 
-fn rebuild(config: &Config) -> anyhow::Result<()> {
-    let data_dir = DataDir::lock(&config.data_dir)?;
-    if let Some(aside) = data_dir.set_index_aside()? {
-        eprintln!("the old index is kept in {}; remove it when you don't need it any more", aside.display());
+async fn open(config: Config, rebuild: bool) -> anyhow::Result<App> {
+    let opened = if rebuild { App::open_rebuilt(config).await } else { App::open(config).await.map(|app| (app, None)) };
+    let (app, aside) = opened.map_err(|error| {
+        let beside_server = matches!(error, AppError::DataDir(DataDirError::InUse { server: Some(_), .. }));
+        let error = anyhow::Error::new(error);
+        if beside_server { error.context("stop the server first: nothing is ingested beside it yet") } else { error }
+    })?;
+    if let Some(aside) = aside {
+        tell(&format!("the old index is kept in {}; remove it when you don't need it any more", aside.display()));
     }
-    Ok(())
+    Ok(app)
 }
 
 /// Where a run stands: a bar on a terminal, a line now and then elsewhere, an object a document for machines.
@@ -204,7 +209,7 @@ impl Progress {
         let message = self.message(&state);
         if self.bar.is_hidden() && !self.json && state.line.is_none_or(|line| line.elapsed() >= LINE_EVERY) {
             state.line = Some(Instant::now());
-            eprintln!("ingest: {message}");
+            tell(&format!("ingest: {message}"));
         }
         self.bar.set_message(message);
     }
@@ -242,7 +247,7 @@ impl Progress {
     fn say(&self, what: &'static str) {
         self.bar.set_message(what);
         if self.bar.is_hidden() && !self.json {
-            eprintln!("ingest: {what}");
+            tell(&format!("ingest: {what}"));
         }
     }
 

@@ -11,6 +11,7 @@ mod serve;
 mod show;
 
 use std::future::Future;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -135,8 +136,13 @@ fn reader_left(error: &anyhow::Error) -> bool {
 
 /// One sentence a cause on standard error.
 fn complain(error: &anyhow::Error) -> ExitCode {
-    eprintln!("cairn: {error:#}");
+    tell(&format!("cairn: {error:#}"));
     ExitCode::FAILURE
+}
+
+/// A line on standard error, where anybody still reads it.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// Runs `work` until Ctrl-C, which ends it with the shell's code for that.

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use crate::app::App;
 use crate::config::Config;
 use crate::server::{self, Service};
-use crate::tasks::{Tasks, interrupted};
+use crate::tasks::{Signals, Tasks};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -29,6 +29,8 @@ impl ServeArgs {
 
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::start_metrics()?;
+    // Before anybody is told that it serves: from then on it can be stopped in order.
+    let mut signals = Signals::listen().context("listen for signals")?;
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen)
         .await
@@ -57,7 +59,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let on_signal = tasks.clone();
     tasks.spawn(async move {
         tokio::select! {
-            signal = interrupted() => info!(signal = signal.unwrap_or("none"), "stopping: running answers may end"),
+            signal = signals.next() => info!(signal, "stopping: running answers may end"),
             () = on_signal.stopped() => {}
         }
         on_signal.stop();

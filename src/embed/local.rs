@@ -5,6 +5,7 @@
 //! is in its batch, while here the same text always gives the same vector.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -43,12 +44,35 @@ impl Runtime {
             let wanted = folder.join(format!("libonnxruntime.so.{RUNTIME_FETCHED}"));
             EmbedError::Unusable(format!("ONNX Runtime is missing ({}): {HOW_TO_GET}", wanted.display()))
         })?;
+        if !is_whole(&library) {
+            let library = library.display();
+            return Err(EmbedError::Unusable(format!(
+                "ONNX Runtime can't be used: {library} is incomplete: {HOW_TO_GET}"
+            )));
+        }
         // fastembed panics on a library that is missing or too old; asked here first, it is an error.
         let _environment = ort::init_from(&library).map_err(|error| {
             EmbedError::Unusable(format!("ONNX Runtime can't be used: {error}; it must be 1.24 or newer: {HOW_TO_GET}"))
         })?;
         Ok(Self { library })
     }
+}
+
+/// Whether the file is as long as its ELF header says: loading one that was copied by half would kill the process.
+fn is_whole(library: &Path) -> bool {
+    let read = || -> std::io::Result<(u64, [u8; 64])> {
+        let mut file = fs::File::open(library)?;
+        let mut header = [0; 64];
+        file.read_exact(&mut header)?;
+        Ok((file.metadata()?.len(), header))
+    };
+    let Ok((length, header)) = read() else { return false };
+    let number = |at: usize, bytes: usize| {
+        header.iter().skip(at).take(bytes).rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+    };
+    // e_shoff, e_shentsize and e_shnum of a 64-bit little-endian file: the section headers are its last bytes.
+    let end = number(0x28, 8).checked_add(number(0x3a, 2) * number(0x3c, 2));
+    header.starts_with(b"\x7fELF\x02\x01") && end.is_some_and(|end| end <= length)
 }
 
 fn newest_library(folder: &Path) -> Option<PathBuf> {
@@ -148,8 +172,11 @@ impl ModelFiles {
             model = model.with_external_initializer(name, bytes);
         }
         let options = InitOptionsUserDefined::new().with_max_length(tokens_max).with_intra_threads(1);
-        TextEmbedding::try_new_from_user_defined(model, options)
-            .map_err(|error| EmbedError::Unusable(format!("load the embedding model {}: {error}", self.name)))
+        TextEmbedding::try_new_from_user_defined(model, options).map_err(|error| self.unusable(&error))
+    }
+
+    fn unusable(&self, error: &dyn std::fmt::Display) -> EmbedError {
+        EmbedError::Unusable(format!("load the embedding model {}: {error}: {HOW_TO_GET}", self.name))
     }
 
     /// Weights that lie beside `model.onnx`, as large models have them.
@@ -186,8 +213,8 @@ pub struct LocalEmbedder {
 impl LocalEmbedder {
     /// Loads the model once for each thread. Blocks for about a tenth of a second.
     pub fn start(files: &ModelFiles, prefixes: Prefixes, threads: usize) -> Result<Self, EmbedError> {
-        let token_counter = TokenCounter::load(&files.folder.join("tokenizer.json"))
-            .map_err(|error| EmbedError::Unusable(error.to_string()))?;
+        let token_counter =
+            TokenCounter::load(&files.folder.join("tokenizer.json")).map_err(|error| files.unusable(&error))?;
         let tokens_max = files.tokens_max();
         let fingerprint = format!(
             "{} sha256:{} prefixes:{:?},{:?}",

@@ -7,10 +7,10 @@ use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::types::embeddings::{CreateEmbeddingRequestArgs, EncodingFormat};
 use async_trait::async_trait;
-use secrecy::ExposeSecret;
 
 use super::{EmbedError, Embedder, Prefixes, Purpose, TokenCounter};
 use crate::config::RemoteEmbed;
+use crate::openai;
 
 /// Texts a request: what the smaller of today's servers take.
 const TEXTS_PER_REQUEST: usize = 32;
@@ -40,9 +40,9 @@ impl RemoteEmbedder {
             .timeout(remote.timeout)
             .build()
             .map_err(|error| EmbedError::Unusable(format!("set up HTTP: {error}")))?;
-        let config = OpenAIConfig::new().with_api_base(&remote.base_url).with_api_key(remote.api_key.expose_secret());
+        let client = openai::client(&remote.base_url, &remote.api_key, http);
         Ok(Self {
-            client: Client::with_config(config).with_http_client(http),
+            client,
             base_url: remote.base_url.clone(),
             model: model.to_owned(),
             fingerprint: format!("{model} remote prefixes:{:?},{:?}", prefixes.question, prefixes.passage),
@@ -91,6 +91,7 @@ impl RemoteEmbedder {
             OpenAIError::Reqwest(error) if error.is_connect() => self.unavailable("it can't be reached".into()),
             OpenAIError::JSONDeserialize(..) => self.unavailable("its answer is no list of embeddings".into()),
             OpenAIError::Reqwest(_)
+            | OpenAIError::Boxed(_)
             | OpenAIError::FileSaveError(_)
             | OpenAIError::FileReadError(_)
             | OpenAIError::StreamError(_)

@@ -106,7 +106,7 @@ impl Indexer {
         found: &Found,
         progress: &(dyn Fn(usize) + Send + Sync),
     ) -> Result<Outcome, IngestError> {
-        let external_id = found.path.to_string_lossy().into_owned();
+        let external_id = source::external_id(&found.path);
         let document = DocumentId::new(collection, &external_id);
         let file = self.read(found).await?;
         let known = self.ledger.known(document).await?;

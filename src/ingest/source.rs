@@ -79,6 +79,21 @@ pub fn walk(paths: &[PathBuf], limits: &SourceLimits) -> Walk {
     }
 }
 
+/// What the document in this file is called: its path, and where that is no UTF-8, its `file:` URL, so that no two
+/// files have one name.
+pub fn external_id(path: &Path) -> String {
+    match path.to_str() {
+        Some(path) => path.to_owned(),
+        None => reqwest::Url::from_file_path(path).map_or_else(|()| path.to_string_lossy().into(), String::from),
+    }
+}
+
+/// The file of a document that [`external_id`] named.
+pub fn file_of(external_id: &str) -> PathBuf {
+    let url = reqwest::Url::parse(external_id).ok().filter(|url| url.scheme() == "file");
+    url.and_then(|url| url.to_file_path().ok()).unwrap_or_else(|| PathBuf::from(external_id))
+}
+
 /// All bytes of a file, which may have changed since it was found.
 pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError> {
     let failed = |cause| SourceError::Read { path: found.path.clone(), cause };

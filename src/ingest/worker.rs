@@ -5,13 +5,13 @@
 
 use std::collections::HashSet;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use tracing::{debug, info, warn};
 
-use super::source::{Found, Walk};
+use super::source::{self, Found, Walk};
 use super::{Indexer, IngestError, Outcome};
 use crate::document::CollectionName;
 use crate::error::Class;
@@ -68,7 +68,7 @@ pub async fn run(
 ) -> Result<Summary, LedgerError> {
     let mut summary = Summary { skipped: walk.skipped, ..Summary::default() };
     summary.failed.extend(walk.problems.into_iter().map(|p| Failure { path: p.path, reason: p.reason }));
-    let ids: Vec<String> = walk.found.iter().map(|found| found.path.to_string_lossy().into_owned()).collect();
+    let ids: Vec<String> = walk.found.iter().map(|found| source::external_id(&found.path)).collect();
     indexer.ledger.queue(collection, &ids.iter().map(String::as_str).collect::<Vec<_>>()).await?;
 
     let stored = AtomicUsize::new(0);
@@ -128,8 +128,8 @@ pub async fn prune(
 ) -> Result<usize, IngestError> {
     let mut removed = 0;
     for row in indexer.ledger.documents(collection).await? {
-        let path = Path::new(&row.external_id);
-        if found.contains(path) || !roots.iter().any(|root| path.starts_with(root)) {
+        let path = source::file_of(&row.external_id);
+        if found.contains(&path) || !roots.iter().any(|root| path.starts_with(root)) {
             continue;
         }
         indexer.remove(collection, &row.external_id).await?;

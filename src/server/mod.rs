@@ -11,6 +11,7 @@ mod openai;
 mod probe;
 pub mod search;
 
+use std::future::IntoFuture;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +116,15 @@ pub async fn serve(listener: TcpListener, service: Service, tasks: &Tasks) -> st
         cut.cancel();
     });
     let cut = service.cut.clone();
-    axum::serve(listener, router(service)).with_graceful_shutdown(tasks.stopped()).await?;
+    let serving = axum::serve(listener, router(service)).with_graceful_shutdown(tasks.stopped());
+    let cut_off = async {
+        cut.cancelled().await;
+        tokio::time::sleep(CUT_GRACE).await; // A client that never ends its request is not waited for.
+    };
+    tokio::select! {
+        served = serving.into_future() => served?,
+        () = cut_off => {}
+    }
     let in_time = !cut.is_cancelled();
     if in_time {
         info!("every answer ended; stopping");
@@ -141,11 +150,13 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(probe::metrics))
         .split_for_parts();
     api.merge(probes_api);
+    // The page's own default asks a validator on the web about the document.
+    let page = utoipa_swagger_ui::Config::default().validator_url("none");
     let check_host = middleware::from_fn_with_state(Arc::clone(&service), host::check);
     answers
         .merge(probes)
         .with_state(service)
-        .merge(SwaggerUi::new("/docs").url("/openapi.json", api))
+        .merge(SwaggerUi::new("/docs").url("/openapi.json", api).config(page))
         .fallback(error::not_found)
         .method_not_allowed_fallback(error::method_not_allowed)
         .layer(check_host)
@@ -156,5 +167,7 @@ fn router(service: Arc<Service>) -> Router {
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
 
+/// What streams get to say that they were cut off.
+const CUT_GRACE: Duration = Duration::from_millis(500);
 /// Seconds that a caller who was turned away is asked to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(2);

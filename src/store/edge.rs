@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::payload::{self, BM25, DENSE, key};
-use super::{Counts, Point, Query, StoreError, VectorStore};
+use super::{Counts, Point, Query, StoreError, VectorStore, in_order};
 use crate::caller::{Allow, Scope};
 use crate::config;
 use crate::document::{CollectionName, DocumentId, Hit, Version};
@@ -230,13 +230,11 @@ impl VectorStore for EdgeStore {
         const WHAT: &str = "search";
         let request = fused(&scope_filter(scope), &query, self.hnsw_ef);
         let found = self.on_shard(WHAT, move |shard| shard.query(request)).await?;
-        found
-            .into_iter()
-            .map(|point| {
-                hit(&point, &query.dense)
-                    .ok_or_else(|| StoreError::Engine { what: WHAT, reason: format!("point {} is damaged", point.id) })
-            })
-            .collect()
+        let hits = found.into_iter().map(|point| {
+            hit(&point, &query.dense)
+                .ok_or_else(|| StoreError::Engine { what: WHAT, reason: format!("point {} is damaged", point.id) })
+        });
+        Ok(in_order(hits.collect::<Result<_, _>>()?, query.limit))
     }
 
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
@@ -333,7 +331,8 @@ fn fused(filter: &Filter, query: &Query, hnsw_ef: usize) -> QueryRequest {
         filter: Some(filter.clone()),
         with_vector: WithVector::Selector(vec![DENSE.into()]),
         with_payload: WithPayloadInterface::Bool(true),
-        ..QueryRequest::new(query.limit)
+        // All that the two searches brought, so that hits of equal rank are ordered before they are cut.
+        ..QueryRequest::new(query.limit.max(2 * query.candidates))
     }
 }
 

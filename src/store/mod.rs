@@ -97,6 +97,18 @@ pub trait VectorStore: Send + Sync {
     async fn optimize(&self) -> Result<(), StoreError>;
 }
 
+/// The best hits, best first. Fusion gives many hits the same score; the same search must order them the same way.
+fn in_order(mut hits: Vec<Hit>, limit: usize) -> Vec<Hit> {
+    hits.sort_by(|a, b| {
+        let score = b.score.total_cmp(&a.score);
+        score
+            .then_with(|| b.similarity.total_cmp(&a.similarity))
+            .then_with(|| (&a.external_id, a.chunk.ordinal).cmp(&(&b.external_id, b.chunk.ordinal)))
+    });
+    hits.truncate(limit);
+    hits
+}
+
 /// Why the store did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

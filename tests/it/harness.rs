@@ -252,10 +252,10 @@ pub(crate) fn fixtures() -> PathBuf {
 pub(crate) fn temporary_folder() -> TempDir {
     let in_memory = Path::new("/dev/shm");
     let room = fs::read_to_string("/proc/mounts").ok().and_then(|mounts| memory_bytes(&mounts));
-    if room.is_some_and(|bytes| bytes >= MEMORY_BYTES_MIN) {
-        if let Ok(folder) = TempDir::with_prefix_in("cairn-test-", in_memory) {
-            return folder;
-        }
+    if room.is_some_and(|bytes| bytes >= MEMORY_BYTES_MIN)
+        && let Ok(folder) = TempDir::with_prefix_in("cairn-test-", in_memory)
+    {
+        return folder;
     }
     TempDir::with_prefix("cairn-test-").unwrap()
 }

@@ -33,9 +33,9 @@ pub(super) fn batches(
     std::iter::from_fn(move || {
         let (mut batch, mut batch_bytes) = (Vec::new(), 0);
         while let Some(point) = points.next_if(|next| {
-            batch_bytes += bytes(next);
-            batch.is_empty() || (batch.len() < points_max && batch_bytes <= bytes_max)
+            batch.is_empty() || (batch.len() < points_max && batch_bytes + bytes(next) <= bytes_max)
         }) {
+            batch_bytes += bytes(&point);
             batch.push(point_struct(point));
         }
         (!batch.is_empty()).then_some(batch)
@@ -208,4 +208,73 @@ fn bm25(vectors: &VectorsOutput) -> Option<SparseVector> {
 
 fn number(count: usize) -> u64 {
     u64::try_from(count).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Chunk, Span};
+
+    fn point(document: &str, text_bytes: usize) -> Point {
+        let collection: CollectionName = "docs".parse().unwrap();
+        Point {
+            document: DocumentId::new(&collection, document),
+            collection,
+            version: Version(1),
+            external_id: document.to_owned(),
+            title: document.to_owned(),
+            allow: Allow::new(),
+            chunk: Chunk {
+                ordinal: 0,
+                span: Span { start: 0, end: text_bytes },
+                headings: Vec::new(),
+                text: "x".repeat(text_bytes),
+            },
+            dense: vec![0.5; 4],
+            sparse: SparseVector { indices: vec![1], values: vec![1.0] },
+        }
+    }
+
+    #[test]
+    fn requests_are_bounded_in_points_and_bytes_and_lose_nothing() {
+        let lengths = |points: Vec<Point>, points_max: usize, bytes_max: usize| -> Vec<usize> {
+            batches(points, points_max, bytes_max).map(|batch| batch.len()).collect()
+        };
+        let small = |count: usize| (0..count).map(|n| point(&n.to_string(), 10)).collect::<Vec<_>>();
+        assert_eq!(lengths(Vec::new(), 3, 1 << 20), [0; 0]);
+        assert_eq!(lengths(small(7), 3, 1 << 20), [3, 3, 1]);
+        assert_eq!(lengths(small(4), 256, 2 * bytes(&point("0", 10))), [2, 2]);
+        let large = vec![point("a", 10), point("b", 1 << 20), point("c", 10), point("d", 10)];
+        assert_eq!(lengths(large, 256, 1 << 19), [1, 1, 2], "one alone may be larger");
+    }
+
+    #[test]
+    fn a_point_comes_back_as_it_was_sent() {
+        let sent = point("guide.md", 10);
+        let message = point_struct(sent.clone());
+        let Some(vectors::VectorsOptions::Vectors(named)) = message.vectors.unwrap().vectors_options else {
+            panic!("vectors have names");
+        };
+        let output = |vector: Vector| match vector.vector.unwrap() {
+            vector::Vector::Dense(dense) => vector_output::Vector::Dense(dense),
+            vector::Vector::Sparse(words) => vector_output::Vector::Sparse(words),
+            other => panic!("{other:?}"),
+        };
+        let vectors = named.vectors.into_iter().map(|(name, vector)| {
+            let vector = Some(output(vector));
+            (name, qdrant_client::qdrant::VectorOutput { vector, ..Default::default() })
+        });
+        let named = qdrant_client::qdrant::NamedVectorsOutput { vectors: vectors.collect() };
+        let retrieved = RetrievedPoint {
+            id: message.id,
+            payload: message.payload,
+            vectors: Some(VectorsOutput {
+                vectors_options: Some(qdrant_client::qdrant::vectors_output::VectorsOptions::Vectors(named)),
+            }),
+            ..RetrievedPoint::default()
+        };
+        let (id, back) = exported(&retrieved).unwrap();
+        assert_eq!(id, sent.document.point(sent.version, 0));
+        assert_eq!(format!("{back:?}"), format!("{sent:?}"));
+    }
 }

@@ -1,0 +1,36 @@
+//! The two paths end to end in this process: a document in, a cited answer out, and what becomes of both when the
+//! document changes.
+
+mod answering;
+mod ingesting;
+mod prompting;
+
+use std::fs;
+use std::path::Path;
+
+use cairn::ingest::extract::{Extracted, FileKind, extract};
+
+use crate::harness::Answer;
+
+/// Each citation names a source, stands where its mark is, and quotes what stands at its span.
+fn check_citations(answer: &Answer) {
+    for citation in &answer.citations {
+        assert_eq!(citation.mark.of(&answer.text), format!("[{}]", citation.number));
+        let passage = &answer.sources[citation.number - 1];
+        assert_eq!(passage.number, citation.number);
+        assert_eq!((passage.hit.document, &passage.hit.title), (citation.document, &citation.title));
+        assert_eq!(citation.span.of(&extracted(&citation.external_id).text), citation.quote);
+        assert!(!citation.quote.is_empty());
+    }
+}
+
+/// Every `[n]` of a text.
+pub(crate) fn marks(text: &str) -> Vec<usize> {
+    text.split('[').skip(1).filter_map(|rest| rest.split_once(']')?.0.parse().ok()).collect()
+}
+
+/// The document as it is searched.
+fn extracted(external_id: &str) -> Extracted {
+    let path = Path::new(external_id);
+    extract(FileKind::of(path).unwrap(), &fs::read(path).unwrap()).unwrap()
+}
