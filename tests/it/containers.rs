@@ -57,7 +57,7 @@ fn every_variable_of_a_container_is_a_key_of_the_configuration() {
         for value in told.values_mut() {
             if let Some(secret) = value.strip_prefix(SECRETS) {
                 let file = folder.path().join(secret);
-                fs::write(&file, "a key\n").unwrap();
+                fs::write(&file, "key-of-a-test\n").unwrap();
                 *value = file.to_str().unwrap().to_owned();
             }
         }

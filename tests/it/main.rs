@@ -19,6 +19,7 @@ mod store_contract;
 
 mod clients;
 mod cli;
+mod containers;
 mod crash;
 mod http;
 mod paths;
