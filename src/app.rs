@@ -46,6 +46,8 @@ pub enum AppError {
     Prompt(#[from] PromptError),
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    #[error("open the Qdrant store: no server is named; set store.url, or give --url")]
+    NoServer,
 }
 
 impl App {
@@ -73,17 +75,14 @@ impl App {
         before_index: impl FnOnce(&DataDir) -> Result<(), DataDirError>,
     ) -> Result<Self, AppError> {
         let embedder = embedder(&config).await?;
-        let prefix_tokens = embedder.token_counter().count(&config.embed.passage_prefix);
-        let limits = ChunkLimits {
-            chunk_tokens_max: config.ingest.chunk_tokens_max.min(embedder.tokens_max()).saturating_sub(prefix_tokens),
-            heading_tokens_max: config.ingest.heading_tokens_max,
-        };
+        let limits = chunk_limits(&config, embedder.as_ref());
         let fingerprint = ingest::fingerprint(embedder.as_ref(), limits);
         let ledger = Ledger::open(&data_dir.ledger()).await?;
         let chat = config.chat.clone().map(ChatClient::new).transpose()?;
         let prompt = Prompt::load(config.chat.as_ref().and_then(|chat| chat.prompt_file.as_deref()))?;
         before_index(&data_dir)?;
-        let store = store(&config.store, &data_dir, &fingerprint, embedder.dimensions()).await?;
+        let kind = if config.store.server.is_some() { StoreKind::Qdrant } else { StoreKind::Edge };
+        let store = store(kind, &config.store, &data_dir, &fingerprint, embedder.dimensions()).await?;
         let sparse = Arc::new(SparseEmbedder::new());
         let indexer = Indexer {
             embedder: Arc::clone(&embedder),
@@ -107,17 +106,63 @@ impl App {
     }
 }
 
-/// The configured store: in this process, or on a server.
+/// The two stores that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// In this process, in the data folder.
+    Edge,
+    /// On the server that `store.url` names.
+    Qdrant,
+}
+
+/// Both stores of one data folder, for moving what one holds into the other, and the lock of the folder.
+pub struct BothStores {
+    pub edge: Arc<dyn VectorStore>,
+    pub qdrant: Arc<dyn VectorStore>,
+    pub ledger: Ledger,
+    pub data_dir: DataDir,
+}
+
+impl BothStores {
+    /// Opens both as the configured embedder's; one that is not there is made, empty.
+    pub async fn open(mut config: Config) -> Result<Self, AppError> {
+        let data_dir = DataDir::lock(&config.data_dir)?;
+        match &mut config.embed.place {
+            EmbedPlace::Local { threads } => *threads = 1, // It is only asked who it is.
+            EmbedPlace::Remote(_) => {}
+        }
+        let embedder = embedder(&config).await?;
+        let fingerprint = ingest::fingerprint(embedder.as_ref(), chunk_limits(&config, embedder.as_ref()));
+        let ledger = Ledger::open(&data_dir.ledger()).await?;
+        let open = |kind| store(kind, &config.store, &data_dir, &fingerprint, embedder.dimensions());
+        let (edge, qdrant) = (open(StoreKind::Edge).await?, open(StoreKind::Qdrant).await?);
+        Ok(Self { edge, qdrant, ledger, data_dir })
+    }
+}
+
+/// A store of this kind, as it is configured.
 async fn store(
+    kind: StoreKind,
     config: &config::Store,
     data_dir: &DataDir,
     fingerprint: &str,
     dimensions: usize,
-) -> Result<Arc<dyn VectorStore>, StoreError> {
-    Ok(match &config.server {
-        Some(server) => Arc::new(QdrantStore::open(server, fingerprint, dimensions, config).await?),
-        None => Arc::new(EdgeStore::open(&data_dir.index(), fingerprint, dimensions, config).await?),
+) -> Result<Arc<dyn VectorStore>, AppError> {
+    Ok(match (kind, &config.server) {
+        (StoreKind::Edge, _) => Arc::new(EdgeStore::open(&data_dir.index(), fingerprint, dimensions, config).await?),
+        (StoreKind::Qdrant, Some(server)) => {
+            Arc::new(QdrantStore::open(server, fingerprint, dimensions, config).await?)
+        }
+        (StoreKind::Qdrant, None) => return Err(AppError::NoServer),
     })
+}
+
+fn chunk_limits(config: &Config, embedder: &dyn Embedder) -> ChunkLimits {
+    let prefix_tokens = embedder.token_counter().count(&config.embed.passage_prefix);
+    ChunkLimits {
+        chunk_tokens_max: config.ingest.chunk_tokens_max.min(embedder.tokens_max()).saturating_sub(prefix_tokens),
+        heading_tokens_max: config.ingest.heading_tokens_max,
+    }
 }
 
 /// The configured embedder, its models loaded.
@@ -202,6 +247,11 @@ impl DataDir {
         let aside = aside.expect("there are more numbers than folders");
         fs::rename(&index, &aside).map_err(failed)?;
         Ok(Some(aside))
+    }
+
+    /// Where a move between stores notes how far it came.
+    pub fn migration_note(&self) -> PathBuf {
+        self.dir.join("migration")
     }
 
     fn index(&self) -> PathBuf {

@@ -25,6 +25,7 @@ pub mod chat;
 
 pub mod answer;
 
+pub mod migrate;
 pub mod app;
 pub mod server;
 pub mod cli;

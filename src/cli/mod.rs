@@ -4,6 +4,7 @@ mod ask;
 mod doctor;
 mod ingest;
 mod keys;
+mod migrate;
 mod models;
 mod remote;
 mod search;
@@ -65,6 +66,8 @@ enum Command {
     /// Make, list and revoke the keys that callers show
     #[command(subcommand)]
     Keys(keys::KeysCommand),
+    /// Move the index between this process and a Qdrant server, without embedding again
+    Migrate(migrate::MigrateArgs),
     /// List and fetch embedding models
     #[command(subcommand)]
     Models(models::ModelsCommand),
@@ -102,6 +105,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Doctor(args) => doctor::run(args, global.load("error", &[])?).await,
         Command::Keys(command) => keys::run(command, global.load("warn", &[])?).await,
+        Command::Migrate(args) => {
+            let config = global.load("warn", &args.overrides())?;
+            migrate::run(args, config).await
+        }
         Command::Models(command) => models::run(command, global.load("warn", &[])?).await,
     }
 }

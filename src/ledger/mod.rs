@@ -283,6 +283,31 @@ impl Ledger {
         .map_err(sql("count documents"))
     }
 
+    /// Notes that one index holds of a collection what another one held, and stands in its place from now on. Gives how
+    /// many documents count as indexed there. Call it only once the two were compared.
+    pub async fn adopt(&self, collection: &CollectionName, from: &str, to: &str) -> Result<u64, LedgerError> {
+        const WHAT: &str = "note documents as moved";
+        let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
+        // Those that were being worked on as well: the target has as much of them as the source had.
+        sqlx::query("UPDATE documents SET generation = ? WHERE collection = ? AND generation = ?")
+            .bind(to)
+            .bind(collection.as_str())
+            .bind(from)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sql(WHAT))?;
+        let (indexed,): (i64,) = sqlx::query_as(
+            "SELECT COUNT(*) FROM documents WHERE collection = ? AND generation = ? AND state = 'indexed'",
+        )
+        .bind(collection.as_str())
+        .bind(to)
+        .fetch_one(&mut *transaction)
+        .await
+        .map_err(sql(WHAT))?;
+        transaction.commit().await.map_err(sql(WHAT))?;
+        Ok(u64::try_from(indexed).unwrap_or_default())
+    }
+
     /// Writes what is still in memory and closes the file.
     pub async fn close(&self) {
         self.pool.close().await;

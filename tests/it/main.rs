@@ -22,6 +22,7 @@ mod cli;
 mod containers;
 mod crash;
 mod http;
+mod migrate;
 mod paths;
 mod shutdown;
 mod tidy;
