@@ -22,6 +22,8 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 const FILE_DEFAULT: &str = "cairn.toml";
 /// Names the file where no flag does.
 const FILE_VARIABLE: &str = "CAIRN_CONFIG";
+/// More than this of each search, and a question is a download.
+pub const CANDIDATES_MAX: usize = 10_000;
 const TELEMETRY_OFF: &str = "ORT_DISABLE_TELEMETRY";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
@@ -284,6 +286,11 @@ fn check_retrieval(retrieval: &Retrieval) -> Result<(), ConfigError> {
     let (candidates, passages) = (retrieval.candidates, retrieval.passages_max);
     at_least("retrieval.passages_max", passages, 1)?;
     at_least("retrieval.rank_constant", retrieval.rank_constant, 1)?;
+    if candidates > CANDIDATES_MAX {
+        return Err(ConfigError::Invalid(format!(
+            "retrieval.candidates is {candidates}, must be at most {CANDIDATES_MAX}"
+        )));
+    }
     if candidates < passages {
         return Err(ConfigError::Invalid(format!(
             "retrieval.candidates is {candidates}, must be at least retrieval.passages_max ({passages})"

@@ -32,9 +32,9 @@ pub(super) fn batches(
     let mut points = points.into_iter().peekable();
     std::iter::from_fn(move || {
         let (mut batch, mut batch_bytes) = (Vec::new(), 0);
-        while let Some(point) = points.next_if(|next| {
-            batch.is_empty() || (batch.len() < points_max && batch_bytes + bytes(next) <= bytes_max)
-        }) {
+        while let Some(point) = points
+            .next_if(|next| batch.is_empty() || (batch.len() < points_max && batch_bytes + bytes(next) <= bytes_max))
+        {
             batch_bytes += bytes(&point);
             batch.push(point_struct(point));
         }
@@ -152,7 +152,8 @@ impl Searching {
             prefetch,
             query: Some(QueryMessage { variant: Some(query::Variant::Rrf(rrf)) }),
             filter: Some(filter),
-            limit: Some(number(query.limit)),
+            // All that the two searches brought, so that hits of equal rank are ordered before they are cut.
+            limit: Some(number(query.limit.max(2 * query.candidates))),
             with_vectors: Some(with_vectors_selector::SelectorOptions::Include(only_dense).into()),
             with_payload: Some(true.into()),
             ..QueryPoints::default()
@@ -258,7 +259,10 @@ mod tests {
         let output = |vector: Vector| match vector.vector.unwrap() {
             vector::Vector::Dense(dense) => vector_output::Vector::Dense(dense),
             vector::Vector::Sparse(words) => vector_output::Vector::Sparse(words),
-            other => panic!("{other:?}"),
+            other @ (vector::Vector::MultiDense(_)
+            | vector::Vector::Document(_)
+            | vector::Vector::Image(_)
+            | vector::Vector::Object(_)) => panic!("{other:?}"),
         };
         let vectors = named.vectors.into_iter().map(|(name, vector)| {
             let vector = Some(output(vector));

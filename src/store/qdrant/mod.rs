@@ -17,15 +17,15 @@ use uuid::Uuid;
 
 use self::call::Calls;
 use self::message::Searching;
-use super::{Counts, Point, Query, StoreError, VectorStore};
+use super::{Counts, Point, Query, StoreError, VectorStore, in_order};
 use crate::caller::{Allow, Scope};
 use crate::config;
 use crate::document::{CollectionName, DocumentId, Hit, Version};
 
 /// Points that one request carries at most. The server is told to refuse more.
 const POINTS_PER_REQUEST_MAX: usize = 256;
-/// Hits that one search brings at most. The server is told to refuse more.
-const HITS_MAX: u32 = 10_000;
+/// Hits that one search brings at most, those of two searches fused. The server is told to refuse more.
+const HITS_MAX: usize = 2 * config::CANDIDATES_MAX;
 
 /// The vector store on a server.
 pub struct QdrantStore {
@@ -62,7 +62,7 @@ impl QdrantStore {
             collection_name: self.name.clone(),
             wait: Some(true),
             points: Some(points.into()),
-            ordering: in_order(),
+            ordering: ordered(),
             ..DeletePoints::default()
         };
         self.calls.write(what, |client| client.delete_points(request.clone())).await
@@ -81,7 +81,7 @@ impl VectorStore for QdrantStore {
                 collection_name: self.name.clone(),
                 wait: Some(true),
                 points,
-                ordering: in_order(),
+                ordering: ordered(),
                 ..UpsertPoints::default()
             };
             self.calls.write("store points", |client| client.upsert_points(request.clone())).await?;
@@ -103,7 +103,7 @@ impl VectorStore for QdrantStore {
             wait: Some(true),
             payload: message::allowed(allow),
             points_selector: Some(message::of_document(document).into()),
-            ordering: in_order(),
+            ordering: ordered(),
             ..SetPayloadPoints::default()
         };
         self.calls.write("change who may see a document", |client| client.set_payload(request.clone())).await
@@ -116,10 +116,9 @@ impl VectorStore for QdrantStore {
         }
         let request = self.searching.request(&self.name, scope, &query);
         let found = self.calls.read(WHAT, |client| client.query(request.clone())).await?.result;
-        found
-            .iter()
-            .map(|point| message::hit(point, &query.dense).ok_or_else(|| damaged(WHAT, point.id.as_ref())))
-            .collect()
+        let hits =
+            found.iter().map(|point| message::hit(point, &query.dense).ok_or_else(|| damaged(WHAT, point.id.as_ref())));
+        Ok(in_order(hits.collect::<Result<_, _>>()?, query.limit))
     }
 
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
@@ -178,7 +177,7 @@ impl VectorStore for QdrantStore {
 
 /// All copies of a shard take the writes to it in one order, whichever node they came in by: without it, two that cross
 /// could leave one copy with the groups from before and another with those after.
-fn in_order() -> Option<WriteOrdering> {
+fn ordered() -> Option<WriteOrdering> {
     Some(WriteOrdering { r#type: WriteOrderingType::Medium.into() })
 }
 

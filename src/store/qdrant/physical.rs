@@ -19,7 +19,7 @@ use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::call::Calls;
-use super::{HITS_MAX, POINTS_PER_REQUEST_MAX, in_order};
+use super::{HITS_MAX, POINTS_PER_REQUEST_MAX, ordered};
 use crate::config::{QdrantServer, Quantization, Store};
 use crate::store::StoreError;
 use crate::store::payload::{BM25, DENSE, key};
@@ -171,7 +171,7 @@ fn quantization(kind: Quantization) -> Option<QuantizationConfig> {
 fn strict_mode() -> StrictModeConfig {
     StrictModeConfig {
         enabled: Some(true),
-        max_query_limit: Some(HITS_MAX),
+        max_query_limit: u32::try_from(HITS_MAX).ok(),
         unindexed_filtering_retrieve: Some(false),
         unindexed_filtering_update: Some(false),
         search_max_hnsw_ef: u32::try_from(Store::HNSW_EF_MAX).ok(),
@@ -213,7 +213,7 @@ fn indexes(name: &str) -> Vec<CreateFieldIndexCollection> {
         field_name: field.to_owned(),
         field_type: Some(kind.into()),
         field_index_params: Some(PayloadIndexParams { index_params: Some(params) }),
-        ordering: in_order(),
+        ordering: ordered(),
         ..CreateFieldIndexCollection::default()
     })
     .collect()
