@@ -151,7 +151,7 @@ struct Model {
 impl ChatClient {
     /// Prepares the client. The endpoint is first asked when a question is.
     pub fn new(config: config::Chat) -> Result<Self, ChatError> {
-        let http = reqwest::Client::builder()
+        let http = openai::http(&config.base_url)
             .connect_timeout(config.connect_timeout)
             .read_timeout(config.read_timeout)
             .build()

@@ -4,6 +4,7 @@
 //! client library reads OpenAI's only, and a response that it can't read loses its status. So every refusal is
 //! rewritten into that envelope first, with nothing in it but what kind of refusal it is.
 
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 
 use async_openai::Client;
@@ -28,6 +29,15 @@ pub(crate) fn client(base_url: &str, api_key: &SecretString, http: reqwest::Clie
     let config = OpenAIConfig::new().with_api_base(base_url).with_api_key(api_key.expose_secret());
     let service = OpenAIRetryLayer::default().layer(Legible(ReqwestService::new(http)));
     Client::with_config(config).with_http_service(service)
+}
+
+/// What builds the HTTP client for this endpoint. One on this machine is not asked through a proxy.
+pub(crate) fn http(base_url: &str) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder();
+    let host = reqwest::Url::parse(base_url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    let is_here = host == "localhost" || address.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified());
+    if is_here { builder.no_proxy() } else { builder }
 }
 
 /// Sends requests, and rewrites refusals.

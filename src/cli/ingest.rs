@@ -12,6 +12,7 @@ use clap::Args;
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::show::shown;
 use super::{INTERRUPTED, collection, reader_left, tell};
 use crate::app::{App, AppError, DataDirError};
 use crate::config::Config;
@@ -278,7 +279,7 @@ fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for failure in failed.iter().take(FAILURES_SHOWN_MAX) {
-        writeln!(io::stdout(), "failed: {}: {}", failure.path.display(), failure.reason)?;
+        writeln!(io::stdout(), "failed: {}", shown(&format!("{}: {}", failure.path.display(), failure.reason)))?;
     }
     if failed.len() > FAILURES_SHOWN_MAX {
         writeln!(io::stdout(), "… and {} more failed (--json lists all)", failed.len() - FAILURES_SHOWN_MAX)?;

@@ -19,7 +19,7 @@ impl AnswerPrinter {
         match event {
             AskEvent::Sources(_) => {}
             AskEvent::Delta(delta) => {
-                write!(out, "{}", delta.text)?;
+                write!(out, "{}", shown(&delta.text))?;
                 out.flush()?;
             }
             AskEvent::Citation(citation) => self.citations.push(citation),
@@ -51,7 +51,7 @@ impl AnswerPrinter {
         for citation in &self.citations {
             if citation.number != last {
                 let place = place(&citation.title, &citation.headings);
-                writeln!(out, "  [{}] {place}\n      {}", citation.number, citation.uri)?;
+                writeln!(out, "  [{}] {place}\n      {}", citation.number, shown(&citation.uri))?;
                 last = citation.number;
             }
             let (quote, span) = (one_line(&citation.quote), citation.span);
@@ -68,7 +68,7 @@ fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nThe nearest documents:")?;
     for document in documents {
         let place = place(&document.title, &document.headings);
-        writeln!(out, "  - {place} (similarity {:.2})\n    {}", document.similarity, document.uri)?;
+        writeln!(out, "  - {place} (similarity {:.2})\n    {}", document.similarity, shown(&document.uri))?;
     }
     Ok(())
 }
@@ -77,20 +77,27 @@ fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {
 pub(super) fn passage(source: &SourceWire, out: &mut impl Write) -> io::Result<()> {
     let place = place(&source.title, &source.headings);
     writeln!(out, "{:>2}. {place}", source.number)?;
-    writeln!(out, "    score {:.3}, similarity {:.2}, {}", source.score, source.similarity, source.uri)?;
+    writeln!(out, "    score {:.3}, similarity {:.2}, {}", source.score, source.similarity, shown(&source.uri))?;
     writeln!(out, "    {}", one_line(&source.text))
 }
 
 /// "Title > Heading > Heading", without saying the title twice.
 fn place(title: &str, headings: &[String]) -> String {
     let below = headings.iter().map(String::as_str).filter(|heading| *heading != title);
-    std::iter::once(title).chain(below).collect::<Vec<_>>().join(" > ")
+    shown(&std::iter::once(title).chain(below).collect::<Vec<_>>().join(" > "))
 }
 
 fn one_line(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = shown(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.char_indices().nth(LINE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", line.split_at(end).0),
         None => line,
     }
+}
+
+/// Text from outside without what a terminal would take for an order: a document must not set the window's title.
+pub(super) fn shown(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
 }

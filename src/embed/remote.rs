@@ -35,7 +35,7 @@ impl RemoteEmbedder {
             Some(path) => TokenCounter::load(path).map_err(|error| EmbedError::Unusable(error.to_string()))?,
             None => TokenCounter::estimate(),
         };
-        let http = reqwest::Client::builder()
+        let http = openai::http(&remote.base_url)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(remote.timeout)
             .build()

@@ -57,17 +57,24 @@ fn front(matter: &FrontMatter) -> Result<Front, MetaError> {
     let (parsed, text) = match matter {
         FrontMatter::Yaml(text) => (serde_saphyr::from_str::<Option<Front>>(text).map_err(|e| e.to_string()), text),
         FrontMatter::Toml(text) => (toml::from_str(text).map(Some).map_err(|e| e.message().to_owned()), text),
+        FrontMatter::Broken(text) => (Err("it is no front matter by its form".to_owned()), text),
     };
-    match parsed {
-        Ok(front) => Ok(front.unwrap_or_default()),
+    let front = parsed.map(Option::unwrap_or_default);
+    match front {
+        Ok(front) if front.allow.is_some() || !speaks_of_access(text) => Ok(front),
+        Ok(_) => Err(MetaError::FrontMatter("it says allow in a way that names no group".into())),
         // Much of what stands in front matter is no YAML, and harmless; a rule that can't be read is not.
         Err(_) if !speaks_of_access(text) => Ok(Front::default()),
         Err(error) => Err(MetaError::FrontMatter(error)),
     }
 }
 
+/// Whether a line of it has the key `allow`, however it is written.
 fn speaks_of_access(text: &str) -> bool {
-    text.lines().any(|line| line.trim_start_matches(|c: char| !c.is_alphabetic()).starts_with("allow"))
+    text.lines().any(|line| {
+        let line = line.trim_start_matches(|c: char| !c.is_alphabetic()).to_lowercase();
+        line.strip_prefix("allow").is_some_and(|rest| rest.trim_start_matches([' ', '"', '\'']).starts_with([':', '=']))
+    })
 }
 
 /// An empty list would allow nobody or everybody, depending on the reader: it has to be said otherwise.
@@ -111,13 +118,24 @@ mod tests {
 
     #[test]
     fn what_can_not_be_understood_is_an_error_and_never_everybody() {
-        for front in ["allow: [staff", "allow: []", "allow: 'two words'", "allow: {a: b}", "allow: ''", "allow: ['*']"]
-        {
+        for front in [
+            "allow: [staff",
+            "allow: []",
+            "allow: 'two words'",
+            "allow: {a: b}",
+            "allow: ''",
+            "allow: ['*']",
+            "allow:",
+            "Allow: staff",
+        ] {
             assert!(allow(Some(&yaml(front)), None).is_err(), "{front}");
         }
         for beside in ["alow = [\"a\"]", "allow = [", "allow = []", "allow = 3"] {
             assert!(allow(None, Some(beside)).is_err(), "{beside}");
         }
         assert!(allow(Some(&yaml("title: [unclosed")), None).is_ok(), "says nothing of who may see it");
+        let broken = |text: &str| allow(Some(&FrontMatter::Broken(text.into())), None);
+        assert!(broken("allow: [staff,\nboard]").is_err());
+        assert!(broken("A line, and words that allow for more.").is_ok());
     }
 }

@@ -38,7 +38,8 @@ pub struct Indexer {
 /// A document as it was read, with what lies beside it.
 struct File {
     bytes: Vec<u8>,
-    sidecar: Option<String>,
+    /// An error here is one of what the document may show to whom, so it must not keep what it showed before.
+    sidecar: Result<Option<String>, String>,
     /// Of both.
     hash: String,
 }
@@ -173,10 +174,11 @@ impl Indexer {
         let (found, limits) = (found.clone(), self.source_limits);
         blocking(move || {
             let bytes = source::read(&found, &limits)?;
-            let sidecar = source::read_sidecar(&found, &limits)?;
+            let sidecar = source::read_sidecar(&found, &limits).map_err(|error| error.to_string());
             let hash = match &sidecar {
-                None => sha256(&bytes),
-                Some(beside) => sha256(&[bytes.as_slice(), b"\0", beside.as_bytes()].concat()),
+                Ok(None) => sha256(&bytes),
+                Err(_) => sha256(&[bytes.as_slice(), b"\0unreadable"].concat()),
+                Ok(Some(beside)) => sha256(&[bytes.as_slice(), b"\0", beside.as_bytes()].concat()),
             };
             Ok(File { bytes, sidecar, hash })
         })
@@ -187,11 +189,12 @@ impl Indexer {
         &self,
         found: &Found,
         bytes: Vec<u8>,
-        sidecar: Option<String>,
+        sidecar: Result<Option<String>, String>,
     ) -> Result<(Extracted, Allow), IngestError> {
         let kind = found.kind;
         blocking(move || {
             let extracted = extract::extract(kind, &bytes)?;
+            let sidecar = sidecar.map_err(MetaError::Sidecar)?;
             let allow = meta::allow(extracted.front_matter.as_ref(), sidecar.as_deref())?;
             Ok((extracted, allow))
         })

@@ -229,6 +229,10 @@ pub(super) fn answer_events(
             };
             let Some(event) = next else { break };
             let is_last = matches!(event, AnswerEvent::Done(_) | AnswerEvent::Failed(_));
+            if matches!(event, AnswerEvent::Failed(AnswerError::TimedOut { .. } | AnswerError::Stopped)) {
+                // The answerer counts what it sees the end of, and it did not see this.
+                metrics::counter!("cairn_answers_total", "outcome" => "failed").increment(1);
+            }
             yield event;
             if is_last {
                 break;

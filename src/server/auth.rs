@@ -40,8 +40,8 @@ impl Needs for Admin {
     const PERMISSION: Permission = Permission::Admin;
 }
 
-/// What requests without a key count for, where none is needed.
-const ANONYMOUS: &str = "anonymous";
+/// Whom requests without a key count for, where none is needed: everybody, so no key's limits hold for it.
+pub(super) const ANONYMOUS: &str = "anonymous";
 
 impl<P: Needs> FromRequestParts<Arc<Service>> for Authorized<P> {
     type Rejection = ApiError;

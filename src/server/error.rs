@@ -31,7 +31,7 @@ pub struct ErrorBody {
 pub struct ErrorDetail {
     /// A sentence for a person.
     pub message: String,
-    /// `invalid_request_error`, `not_found_error`, `permission_error`, `rate_limit_error` or `api_error`.
+    /// `invalid_request_error`, `not_found_error`, `permission_error`, `authentication_error`, `rate_limit_error` or `api_error`.
     pub r#type: String,
     /// The field that is wrong, where it is one.
     pub param: Option<String>,
@@ -154,6 +154,11 @@ impl From<AnswerError> for ApiError {
             Class::Internal => {
                 tracing::error!(error = %error, "answer failed");
                 "the service failed; its log says why".into()
+            }
+            // Where the documents are kept is not the caller's business.
+            Class::Busy | Class::Unavailable if matches!(error, AnswerError::Store(_)) => {
+                tracing::warn!(error = %error, "the store did not answer");
+                "the document store can't answer just now; try again soon".into()
             }
             Class::Invalid | Class::NotFound | Class::Denied | Class::Busy | Class::Unavailable => error.to_string(),
         };

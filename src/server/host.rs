@@ -1,8 +1,9 @@
 //! Which `Host` a request may name: what keeps a web page in a browser on this machine from reading the documents.
 //!
 //! A page can point its own name at 127.0.0.1 (DNS rebinding) and so reach a loopback service as its "own" server. Its
-//! requests still carry its name as `Host`. While the service listens on loopback, only this machine's names pass, and
-//! those in `server.allowed_hosts`, for a proxy that passes the outer name on.
+//! requests still carry its name as `Host`. While the service listens on loopback, or has names in
+//! `server.allowed_hosts`, only this machine's names pass, and those. A proxy needs the second that passes the outer name
+//! on, and a container, whose own address is never loopback though its published one may be.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,7 +24,9 @@ pub(super) async fn check(State(service): State<Arc<Service>>, request: Request,
         host.parse::<Authority>().ok()
     });
     let host = named.as_ref().map_or("", Authority::host);
-    if !service.config.listen.ip().is_loopback() || may_be_named(host, &service.config.allowed_hosts) {
+    let allowed = &service.config.allowed_hosts;
+    let is_checked = service.config.listen.ip().is_loopback() || !allowed.is_empty();
+    if !is_checked || may_be_named(host, allowed) {
         next.run(request).await
     } else {
         ApiError::host_not_allowed(host).into_response()

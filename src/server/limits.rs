@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::info;
 
 use super::Service;
+use super::auth::ANONYMOUS;
 use super::error::ApiError;
 use crate::config;
 
@@ -76,7 +77,7 @@ impl Limits {
 
     /// Counts a request of this key's, unless it has made too many.
     pub(super) fn count(&self, key_id: &str) -> Result<(), ApiError> {
-        let Some(rate) = &self.rate else { return Ok(()) };
+        let Some(rate) = self.rate.as_ref().filter(|_| key_id != ANONYMOUS) else { return Ok(()) };
         rate.check_key(&key_id.to_owned())
             .map_err(|until| ApiError::rate_limited(until.wait_time_from(DefaultClock::default().now())))
     }
@@ -96,7 +97,7 @@ impl Limits {
     fn begin_of_key(&self, key_id: &str) -> Result<OfKey, ApiError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let count = running.entry(key_id.to_owned()).or_default();
-        if *count >= self.answers_per_key_max {
+        if *count >= self.answers_per_key_max && key_id != ANONYMOUS {
             return Err(ApiError::overloaded("this key has too many answers running (server.answers_per_key_max)"));
         }
         *count += 1;

@@ -158,12 +158,15 @@ pub(super) async fn models(
     authorized: Authorized<auth::Ask>,
 ) -> Result<Json<Models>, ApiError> {
     let collections = service.ledger.collections(service.store.generation()).await?;
-    let may_use = |name: &str| name.parse().is_ok_and(|name| authorized.caller.scope(&name).is_some());
-    let data = collections
-        .into_iter()
-        .filter(|counts| counts.indexed > 0 && may_use(&counts.collection))
-        .map(|counts| Model { id: counts.collection, object: "model", created: 0, owned_by: "cairn" })
-        .collect();
+    let mut data = Vec::new();
+    for counts in collections.into_iter().filter(|counts| counts.indexed > 0) {
+        let scope = counts.collection.parse().ok().and_then(|name| authorized.caller.scope(&name));
+        let Some(scope) = scope else { continue };
+        // A collection of which the caller may see nothing is to them one that isn't there.
+        if service.store.count(&scope).await.map_err(AnswerError::from)?.chunks > 0 {
+            data.push(Model { id: counts.collection, object: "model", created: 0, owned_by: "cairn" });
+        }
+    }
     Ok(Json(Models { object: "list", data }))
 }
 

@@ -1,13 +1,19 @@
-//! The contract of `VectorStore`, against each implementation: today the one in this process.
+//! The contract of `VectorStore`, against each implementation: the one in this process and the one on a server.
 //!
 //! A suite takes a [`Place`], which opens the same index as often as it likes. Dense vectors are made by hand, so that
-//! a test knows which point is near; sparse ones are cairn's own BM25.
+//! a test knows which point is near; sparse ones are cairn's own BM25. The server is the tests' own, or, where
+//! `QDRANT_TEST_URL` names one, that one. [`callers`] has who may find what, [`moving`] how an index is read out.
+
+#[path = "store/callers.rs"]
+mod callers;
+#[path = "store/moving.rs"]
+mod moving;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cairn::caller::Caller;
+use cairn::caller::{Allow, Caller, Scope};
 use cairn::config::{Config, Environment};
 use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Span, Version};
 use cairn::embed::SparseEmbedder;
@@ -16,18 +22,19 @@ use cairn::store::{EdgeStore, Point, Query, StoreError, VectorStore};
 use tempfile::TempDir;
 
 use crate::harness::temporary_folder;
+use crate::qdrant::OnServer;
 
-const DIMENSIONS: usize = 4;
-const FINGERPRINT: &str = "model-a sha256:1; chunker 1";
+pub(crate) const DIMENSIONS: usize = 4;
+pub(crate) const FINGERPRINT: &str = "model-a sha256:1; chunker 1";
 /// Dense vectors: the first two point the same way, the third another.
-const EAST: [f32; DIMENSIONS] = [1.0, 0.0, 0.0, 0.0];
+pub(crate) const EAST: [f32; DIMENSIONS] = [1.0, 0.0, 0.0, 0.0];
 const EAST_BY_NORTH: [f32; DIMENSIONS] = [0.9, 0.1, 0.0, 0.0];
-const NORTH: [f32; DIMENSIONS] = [0.0, 1.0, 0.0, 0.0];
+pub(crate) const NORTH: [f32; DIMENSIONS] = [0.0, 1.0, 0.0, 0.0];
 /// More than any test stores.
 const ALL: usize = 1000;
 
 /// Where an index is, and how one implementation opens it.
-trait Place {
+pub(crate) trait Place {
     type Store: VectorStore;
 
     async fn open(&self, fingerprint: &str) -> Result<Self::Store, StoreError>;
@@ -103,11 +110,32 @@ macro_rules! store_contract {
             async fn a_question_of_stop_words_is_searched_by_meaning_alone() {
                 searches_without_words(&$place).await;
             }
+
+            #[tokio::test]
+            async fn a_caller_finds_and_counts_what_its_groups_may_see_and_nothing_else() {
+                callers::keeps_groups_apart(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn documents_that_a_caller_may_not_see_change_no_score() {
+                callers::the_hidden_change_no_score(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn who_may_see_a_document_changes_at_once_and_nothing_else_does() {
+                callers::changes_who_may_see(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn an_export_in_pages_gives_every_point_once_in_order_and_whole() {
+                moving::exports_in_pages(&$place).await;
+            }
         }
     };
 }
 
 store_contract!(edge, Folder::new());
+store_contract!(qdrant, OnServer::chosen().await);
 
 async fn reads_its_writes(place: &impl Place) {
     let store = open(place).await;
@@ -297,7 +325,7 @@ async fn searches_without_words(place: &impl Place) {
     let found = search(&store, "a", EAST_BY_NORTH, "what is the of", 10).await;
     assert_eq!(found.iter().map(|hit| hit.external_id.as_str()).collect::<Vec<_>>(), ["near", "far"]);
     let limited = Query { limit: 1, ..query(EAST_BY_NORTH, "what is the of", 10) };
-    let limited = store.search(&Caller::local().scope(&name("a")), limited).await.unwrap();
+    let limited = store.search(&scope("a"), limited).await.unwrap();
     assert_eq!(limited.len(), 1, "no more than asked for");
 }
 
@@ -372,21 +400,22 @@ impl Place for Folder {
     }
 }
 
-async fn open<P: Place>(place: &P) -> P::Store {
+pub(crate) async fn open<P: Place>(place: &P) -> P::Store {
     place.open(FINGERPRINT).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn name(collection: &str) -> CollectionName {
+pub(crate) fn name(collection: &str) -> CollectionName {
     collection.parse().unwrap()
 }
 
-fn point(collection: &str, document: &str, text: &str, dense: [f32; DIMENSIONS]) -> Point {
+pub(crate) fn point(collection: &str, document: &str, text: &str, dense: [f32; DIMENSIONS]) -> Point {
     Point {
         collection: name(collection),
         document: DocumentId::new(&name(collection), document),
         version: Version(1),
         external_id: document.to_owned(),
         title: format!("Title of {document}"),
+        allow: Allow::new(),
         chunk: Chunk {
             ordinal: 0,
             span: Span { start: 0, end: text.len() },
@@ -410,7 +439,7 @@ fn query(dense: [f32; DIMENSIONS], text: &str, candidates: usize) -> Query {
 }
 
 /// Everything that there is, in the order of the search.
-async fn hits(store: &impl VectorStore, collection: &str, dense: [f32; DIMENSIONS], text: &str) -> Vec<Hit> {
+pub(crate) async fn hits(store: &impl VectorStore, collection: &str, dense: [f32; DIMENSIONS], text: &str) -> Vec<Hit> {
     search(store, collection, dense, text, ALL).await
 }
 
@@ -421,11 +450,16 @@ async fn search(
     text: &str,
     candidates: usize,
 ) -> Vec<Hit> {
-    store.search(&Caller::local().scope(&name(collection)), query(dense, text, candidates)).await.unwrap()
+    store.search(&scope(collection), query(dense, text, candidates)).await.unwrap()
 }
 
-async fn count(store: &impl VectorStore, collection: &str) -> usize {
-    store.count(&Caller::local().scope(&name(collection))).await.unwrap().chunks
+/// All of a collection, as whoever may see everything.
+fn scope(collection: &str) -> Scope {
+    Caller::local().scope(&name(collection)).unwrap()
+}
+
+pub(crate) async fn count(store: &impl VectorStore, collection: &str) -> usize {
+    store.count(&scope(collection)).await.unwrap().chunks
 }
 
 /// Each file below a folder with its length.

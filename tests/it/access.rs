@@ -248,7 +248,8 @@ impl VectorStore for Forgetful<'_> {
 
 #[tokio::test]
 async fn ten_thousand_operations_show_nobody_what_they_may_not_see() {
-    let app = Sandbox::new().open().await;
+    let sandbox = Sandbox::new();
+    let app = sandbox.open().await;
     let vectors = Vectors::of(app.indexer.embedder.as_ref()).await;
     if let Err((operation, leak)) = run(app.store.as_ref(), &vectors, OPERATIONS).await {
         panic!("operation {operation}: {leak}");
@@ -257,7 +258,8 @@ async fn ten_thousand_operations_show_nobody_what_they_may_not_see() {
 
 #[tokio::test]
 async fn a_dropped_filter_is_found_within_a_thousand_operations() {
-    let app = Sandbox::new().open().await;
+    let sandbox = Sandbox::new();
+    let app = sandbox.open().await;
     let vectors = Vectors::of(app.indexer.embedder.as_ref()).await;
     let (operation, _) = run(&Forgetful(app.store.as_ref()), &vectors, OPERATIONS).await.unwrap_err();
     assert!(operation < NOTICED_WITHIN, "found after {operation} operations");

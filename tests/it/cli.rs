@@ -105,7 +105,7 @@ async fn an_ingest_reports_every_document_in_json_lines_and_in_a_summary() {
     assert_eq!(again.code, Some(1));
     let named = format!("failed: {}: ", picture.display());
     assert!(again.stdout.lines().any(|line| line.starts_with(&named)), "{again:?}");
-    assert!(again.stdout.contains("0 indexed (0 chunks), 6 unchanged, 1 failed, 0 removed, 1 skipped"), "{again:?}");
+    assert!(again.stdout.contains("0 indexed (0 chunks), 0 with changed access, 6 unchanged, 1 failed"), "{again:?}");
 
     fs::remove_file(picture).unwrap();
     fs::remove_file(sandbox.docs().join("faq.html")).unwrap();
@@ -344,6 +344,46 @@ async fn a_damaged_ledger_is_a_sentence_and_not_a_wipe() {
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stderr.contains("ledger"), "{ended:?}");
     assert_eq!(fs::read(&ledger).unwrap(), noise, "it is left as it was found");
+}
+
+#[tokio::test]
+async fn what_a_document_says_can_not_command_the_terminal() {
+    let sandbox = Sandbox::new();
+    // Sets the window's title, fills the clipboard, clears the screen: whatever a terminal obeys.
+    let hostile =
+        "The heron \u{1b}]0;owned\u{7}nests in \u{1b}]52;c;b3duZWQ=\u{7}the reeds \u{1b}[2J\u{9b}31mof the lake.";
+    sandbox.write("heron.md", format!("# Herons \u{1b}[31m\n\n{hostile}\n"));
+    sandbox.write("picture\u{1b}[2J.md", b"\0");
+    for arguments in [&["ingest", "docs"][..], &["ask", "Where does the heron nest?"], &["search", "heron"]] {
+        let ended = run(sandbox.cairn(arguments)).await;
+        for printed in [ended.stdout, ended.stderr] {
+            let command = printed.chars().find(|c| c.is_control() && *c != '\n');
+            assert_eq!(command, None, "{arguments:?}: {printed:?}");
+        }
+    }
+    // Machines get it as it is, in JSON's own spelling.
+    let found = run(sandbox.cairn(&["search", "--json", "heron"])).await;
+    assert!(found.json()["results"][0]["text"].as_str().unwrap().contains(hostile));
+    assert!(!found.stdout.contains('\u{1b}'));
+}
+
+#[tokio::test]
+async fn this_machine_is_not_reached_through_a_proxy() {
+    let stub = ChatStub::start([says(&["Port 2525 [1]."])]).await;
+    let sandbox =
+        ingested().await.with("CAIRN__CHAT__BASE_URL", &stub.base_url).with("CAIRN__SERVER__ALLOW_ANONYMOUS", "true");
+    // Nothing listens at this proxy, so whatever is sent to it fails.
+    let through_proxy = |arguments: &[&str]| {
+        let mut command = sandbox.cairn(arguments);
+        command.env("HTTP_PROXY", "http://127.0.0.1:1").env("http_proxy", "http://127.0.0.1:1");
+        command
+    };
+    let asked = run(through_proxy(&["ask", QUESTION])).await;
+    assert_eq!(asked.code, Some(0), "the chat endpoint: {asked:?}");
+    let mut server = Process::start(through_proxy(&["serve", "--listen", "0.0.0.0:0"]));
+    server.line("serving http://").await;
+    let asked = run(through_proxy(&["ask", QUESTION])).await;
+    assert_eq!(asked.code, Some(0), "the server that has the data folder: {asked:?}");
 }
 
 #[tokio::test]

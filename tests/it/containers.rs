@@ -335,6 +335,8 @@ async fn what_compose_starts_ingests_gets_healthy_answers_and_stops() {
     assert_eq!(client().get(format!("{url}/readyz")).send().await.unwrap().status(), 200);
     let health = container.health(port).await;
     assert_eq!(health.code, Some(0), "{health:?}");
+    let rebound = client().get(format!("{url}/v1/models")).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(rebound.status(), 403, "a web page in a browser of this machine comes with its own name");
     let asked = serde_json::json!({ "question": QUESTION });
     let answer = client().post(format!("{url}/v1/ask")).json(&asked).send().await.unwrap();
     assert_eq!(answer.status(), 200, "without a key, as docker-compose.yml has it");

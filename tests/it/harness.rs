@@ -204,7 +204,7 @@ pub(crate) async fn rows(app: &App) -> Vec<DocumentRow> {
 }
 
 pub(crate) async fn chunk_count(app: &App) -> usize {
-    app.store.count(&Caller::local().scope(&default_collection())).await.unwrap().chunks
+    app.store.count(&Caller::local().scope(&default_collection()).unwrap()).await.unwrap().chunks
 }
 
 pub(crate) fn default_collection() -> CollectionName {

@@ -155,7 +155,8 @@ async fn a_key_that_asks_too_often_is_asked_to_wait_and_others_are_not() {
 async fn keys_are_made_listed_and_revoked_beside_a_running_server() {
     let sandbox = Sandbox::with_documents();
     let served = Served::start(&sandbox).await;
-    let made = run(sandbox.cairn(&["keys", "create", "--name", "laptop", "--groups", "staff", "--expires", "1day"])).await;
+    let made =
+        run(sandbox.cairn(&["keys", "create", "--name", "laptop", "--groups", "staff", "--expires", "1day"])).await;
     let key = made.stdout.trim().to_owned();
     assert!(made.stderr.contains("the first key"), "{made:?}");
     assert_eq!(ask(&served, &key, "default").await.status, 200);

@@ -16,13 +16,18 @@ mod harness;
 mod embedder_contract;
 #[path = "../contract/store.rs"]
 mod store_contract;
+#[path = "../qdrant_server/mod.rs"]
+mod qdrant_server;
 
+mod access;
 mod clients;
 mod cli;
 mod containers;
 mod crash;
 mod http;
+mod keys;
 mod migrate;
 mod paths;
+mod qdrant;
 mod shutdown;
 mod tidy;

@@ -147,8 +147,8 @@ async fn a_server_that_was_killed_leaves_a_folder_that_can_be_used_at_once() {
 }
 
 #[tokio::test]
-async fn a_server_that_listens_beyond_this_machine_warns() {
-    let sandbox = Sandbox::with_documents();
+async fn a_server_that_is_forced_to_listen_beyond_this_machine_warns() {
+    let sandbox = Sandbox::with_documents().with("CAIRN__SERVER__ALLOW_ANONYMOUS", "true");
     let mut process = Process::start(sandbox.cairn(&["serve", "--listen", "0.0.0.0:0"]));
     process.line("listening beyond this machine without keys").await;
     process.line("serving http://").await;

@@ -86,14 +86,14 @@ struct Front<'a> {
 /// The YAML (`---`) or TOML (`+++`) front matter, the title in it, and the text after it. A text that begins with a
 /// horizontal rule has none: everything between the two fences must look like settings.
 fn split_front_matter(source: &str) -> Front<'_> {
-    let without = || Front { title: None, matter: None, text: source };
     let mut rest = source;
     let opening = next_line(&mut rest);
     let (assign, closings, kind): (char, &[&str], fn(String) -> FrontMatter) = match opening.trim_end() {
         "---" => (':', &["---", "..."], FrontMatter::Yaml),
         "+++" => ('=', &["+++"], FrontMatter::Toml),
-        _ => return without(),
+        _ => return Front { title: None, matter: None, text: source },
     };
+    let without = || Front { title: None, matter: Some(FrontMatter::Broken(head(source, closings))), text: source };
     let (mut title, mut matter, mut settings) = (None, String::new(), 0);
     while !rest.is_empty() {
         let line = next_line(&mut rest);
@@ -115,6 +115,12 @@ fn split_front_matter(source: &str) -> Front<'_> {
         matter.push('\n');
     }
     without()
+}
+
+/// What stands between the first fence and the next, or the next blank line.
+fn head(source: &str, closings: &[&str]) -> String {
+    let lines = source.lines().skip(1).map(str::trim_end);
+    lines.take_while(|line| !line.is_empty() && !closings.contains(line)).collect::<Vec<_>>().join("\n")
 }
 
 /// The next line of `rest` without its end; `rest` is what follows.

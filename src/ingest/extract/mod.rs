@@ -62,6 +62,8 @@ pub struct Extracted {
 pub enum FrontMatter {
     Yaml(String),
     Toml(String),
+    /// Begins as front matter and is none: taken for text, unless it says who may see the document.
+    Broken(String),
 }
 
 /// Why a file gives no text. The file would have to change before another attempt can succeed.

@@ -148,12 +148,18 @@ async fn an_answer_that_outlasts_the_drain_ends_with_an_error_event() {
     let mut chat = served.stream(CHAT, &with(chatting(), &json!({ "stream": true }))).await;
     asked.event().await.unwrap();
     chat.event().await.unwrap();
-    served.stop();
+    let (url, body) = (format!("{}{ASK}", served.url), asking());
+    let whole = async { crate::harness::served::read(served.http.post(url).json(&body).send().await.unwrap()).await };
+    let (whole, _) = tokio::join!(whole, async {
+        stub.sees("all three upstream calls", |seen| seen.asked.len() == 3).await;
+        served.stop();
+    });
+    assert_eq!((whole.status, whole.code().as_str()), (503, "unavailable"));
     let last = asked.rest().await.pop().unwrap();
     assert_eq!((last.name(), last.json()["error"]["code"].as_str()), ("error", Some("unavailable")));
     assert_eq!(chat.rest().await.last().unwrap().json()["error"]["code"], "unavailable");
     assert!(!served.ended().await, "not every answer ended in time");
-    stub.sees("both upstream calls to end", |seen| seen.left == 2).await;
+    stub.sees("every upstream call to end", |seen| seen.left == 3).await;
 }
 
 #[tokio::test]

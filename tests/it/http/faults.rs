@@ -158,6 +158,22 @@ async fn an_answer_that_takes_too_long_as_a_whole_is_cut_off_by_its_own_code() {
 }
 
 #[tokio::test]
+async fn an_answer_that_fails_for_whatever_reason_is_counted_as_failed() {
+    let failures = async |served: &Served| -> u64 {
+        let metrics = served.get("/metrics").await.body;
+        let value = metrics.lines().find_map(|line| line.strip_prefix("cairn_answers_total{outcome=\"failed\"} "));
+        value.map_or(0, |value| value.parse().unwrap())
+    };
+    for (steps, timeout) in [(Step::Cut, "5m"), (Step::Silence, "200ms")] {
+        let stub = ChatStub::start([says_then(&["The port "], std::slice::from_ref(&steps))]).await;
+        let served = Served::start(&sandbox(&stub.base_url).with("CAIRN__SERVER__ANSWER_TIMEOUT", timeout)).await;
+        let before = failures(&served).await;
+        assert_eq!(served.post(ASK, &asking()).await.status, 503);
+        assert!(failures(&served).await > before, "{steps:?}");
+    }
+}
+
+#[tokio::test]
 async fn after_a_fault_the_next_question_is_answered() {
     let stub = ChatStub::start([says_then(&["The "], &[Step::Cut]), refuses(401), says(&["Port 2525 [1]."])]).await;
     let served = Served::start(&sandbox(&stub.base_url)).await;

@@ -161,6 +161,24 @@ async fn one_documents_failure_is_that_documents_only() {
 }
 
 #[tokio::test]
+async fn with_a_disk_that_is_nearly_full_nothing_is_written_and_questions_are_still_answered() {
+    let sandbox = Sandbox::with_documents();
+    drop(sandbox.ingested().await);
+    sandbox.write("new.md", "# New\n\nThe door of the office is green.\n");
+    fs::remove_file(sandbox.docs().join("faq.html")).unwrap();
+    let sandbox = sandbox.with("CAIRN__STORE__FREE_SPACE_MIN", "900 TiB");
+    let app = sandbox.open().await;
+    let summary = ingest(&app, &default_collection(), &[sandbox.docs()], Vanished::Go).await;
+    assert_eq!((summary.indexed, summary.unchanged, summary.failed.len()), (0, 5, 1), "{summary:?}");
+    assert!(summary.failed[0].reason.contains("store.free_space_min"), "{summary:?}");
+    assert_eq!(summary.removed, 1, "what makes room is still done");
+    assert!(ask(&app, QUESTION).await.text.contains(ANSWER));
+    drop(app);
+    let app = sandbox.with("CAIRN__STORE__FREE_SPACE_MIN", "1 MiB").ingested().await;
+    assert!(search(&app, "office door").await.iter().any(|hit| file_of(hit) == "new.md"), "with room, it comes in");
+}
+
+#[tokio::test]
 async fn questions_are_answered_while_documents_come_in() {
     let sandbox = Sandbox::with_documents();
     let app = sandbox.ingested().await;
