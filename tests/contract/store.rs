@@ -2,8 +2,11 @@
 //!
 //! A suite takes a [`Place`], which opens the same index as often as it likes. Dense vectors are made by hand, so that
 //! a test knows which point is near; sparse ones are cairn's own BM25. The server is the tests' own, or, where
-//! `QDRANT_TEST_URL` names one, that one. [`callers`] has who may find what, [`moving`] how an index is read out.
+//! `QDRANT_TEST_URL` names one, that one. [`callers`] has who may find what, [`moving`] how an index is read out,
+//! [`agreeing`] that all answer alike.
 
+#[path = "store/agreeing.rs"]
+mod agreeing;
 #[path = "store/callers.rs"]
 mod callers;
 #[path = "store/moving.rs"]
@@ -129,6 +132,16 @@ macro_rules! store_contract {
             #[tokio::test]
             async fn an_export_in_pages_gives_every_point_once_in_order_and_whole() {
                 moving::exports_in_pages(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn what_was_exported_makes_an_index_that_answers_the_same() {
+                agreeing::an_export_is_the_index(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn any_points_give_the_hits_that_the_store_in_this_process_gives() {
+                agreeing::agrees_with_the_one_in_process(&$place).await;
             }
         }
     };

@@ -52,7 +52,7 @@ const MODULES: &[(&str, &[&str])] = &[
 const HOMES: &[(&[&str], &[&str])] = &[
     (&["axum", "tower_http", "utoipa", "utoipa_axum", "utoipa_swagger_ui"], &["src/server/"]),
     (&["qdrant_edge"], &["src/store/edge.rs", "src/embed/sparse.rs"]),
-    (&["qdrant_client"], &["src/store/qdrant/"]),
+    (&["qdrant_client", "tonic"], &["src/store/qdrant/"]),
     (&["fastembed", "ort", "hf_hub"], &["src/embed/local.rs"]),
     (&["async_openai"], &["src/openai.rs", "src/chat.rs", "src/embed/remote.rs"]),
     (&["tower"], &["src/openai.rs"]),
