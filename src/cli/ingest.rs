@@ -20,7 +20,7 @@ use crate::document::CollectionName;
 use crate::ingest::source::{self, SourceLimits};
 use crate::ingest::worker::{self, Event, Summary};
 use crate::ingest::{IngestError, Outcome};
-use crate::tasks::{blocking, interrupted};
+use crate::tasks::{Signals, blocking};
 
 /// How often a line of progress is printed where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -47,6 +47,8 @@ pub(super) struct IngestArgs {
 }
 
 pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<ExitCode> {
+    // From the start: a signal that comes before anybody listens for it would kill the process.
+    let mut signals = Signals::listen()?;
     let collection = collection(args.collection.clone(), &config);
     let limits = SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() };
     let paths = args.paths.clone();
@@ -69,7 +71,7 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     };
     let progress = Progress::new(&walk.found.iter().map(|found| found.bytes).collect::<Vec<_>>(), args.json);
     let stopped = async {
-        let _ = interrupted().await;
+        signals.next().await;
     };
     let in_flight = app.config.ingest.documents_in_flight;
     let on_event = |event: Event<'_>| progress.event(&event);
@@ -78,7 +80,7 @@ pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<Exit
     if summary.left == 0 {
         tokio::select! {
             removed = finish(&app, &collection, pruning, &summary, &progress) => summary.removed = removed?,
-            _ = interrupted() => return Ok(ExitCode::from(INTERRUPTED)),
+            _ = signals.next() => return Ok(ExitCode::from(INTERRUPTED)),
         }
     }
     app.ledger.close().await;
