@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::app::{App, AppError, DataDirError};
 use crate::config::Config;
+use crate::openai;
 use crate::server::ask::{AskEvent, AskRequest};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,10 +50,7 @@ pub(super) struct Remote {
 
 impl Remote {
     fn new(url: &str, key: Option<SecretString>) -> anyhow::Result<Self> {
-        let builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
-        // A server on this machine is not reached through a proxy, whatever HTTP_PROXY says.
-        let is_here = ["//127.", "//0.0.0.0", "//[::]", "//localhost", "//[::1]"].iter().any(|here| url.contains(here));
-        let http = if is_here { builder.no_proxy() } else { builder }.build().context("set up HTTP")?;
+        let http = openai::http(url).connect_timeout(CONNECT_TIMEOUT).build().context("set up HTTP")?;
         Ok(Self { base_url: url.trim_end_matches('/').to_owned(), http, key })
     }
 

@@ -49,14 +49,6 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// What a run does beyond indexing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Vanished {
-    Keep,
-    /// Remove the documents below the given paths that are there no more.
-    Prune,
-}
-
 /// Indexes everything that `walk` found, until it is done or `stopped` resolves.
 pub async fn run(
     indexer: &Indexer,

@@ -23,6 +23,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "key",
             "ledger",
             "migrate",
+            "openai",
             "server",
             "tasks",
             "telemetry",
