@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::chat::ChatClient;
 use crate::config::{Config, EmbedPlace};
 use crate::embed::{LocalEmbedder, ModelFiles, Prefixes, Runtime};
+use crate::store::QdrantStore;
 use crate::tasks::blocking;
 
 #[derive(Debug, Args)]
@@ -40,6 +41,9 @@ pub(super) async fn run(args: DoctorArgs, config: Config) -> anyhow::Result<Exit
     let models = config.clone();
     checks.extend(blocking(move || models_checks(&models)).await?);
     checks.push(data_check(&config));
+    if let Some(server) = &config.store.server {
+        checks.push(check("Qdrant server", QdrantStore::look(server).await));
+    }
     checks.push(chat_check(&config).await);
     if args.json {
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&checks)?)?;
@@ -87,7 +91,9 @@ fn check(what: &'static str, found: Result<String, impl std::fmt::Display>) -> C
 
 fn data_check(config: &Config) -> Check {
     let dir = config.data_dir.display();
-    let (state, detail) = if config.data_dir.join("index").exists() {
+    let (state, detail) = if config.store.server.is_some() {
+        (State::Ok, format!("{dir}, with the ledger; the index is on the server"))
+    } else if config.data_dir.join("index").exists() {
         (State::Ok, format!("{dir}"))
     } else {
         (State::Note, format!("{dir} has no index yet: `cairn ingest PATH` makes one"))

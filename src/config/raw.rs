@@ -68,6 +68,7 @@ pub struct Ingest {
 #[serde(deny_unknown_fields)]
 pub(super) struct Store {
     pub(super) free_space_min: ByteSize,
+    pub(super) full_scan_threshold: ByteSize,
     pub(super) hnsw_m: usize,
     pub(super) hnsw_ef_construct: usize,
     pub(super) hnsw_ef: usize,

@@ -10,10 +10,14 @@ use super::{ConfigError, at_least, secret, url};
 
 /// The longest name that Qdrant takes.
 const COLLECTION_NAME_LENGTH_MAX: usize = 255;
+/// What a server would refuse with less, and a graph with fewer links is none.
+const HNSW_EF_CONSTRUCT_MIN: usize = 4;
+const HNSW_M_MIN: usize = 2;
 
 /// Where vectors are kept and how they are searched.
 #[derive(Debug, Clone)]
 pub struct Store {
+    pub full_scan_threshold: ByteSize,
     pub hnsw_m: usize,
     pub hnsw_ef_construct: usize,
     pub hnsw_ef: usize,
@@ -49,7 +53,10 @@ pub(super) fn resolve(raw: raw::Store) -> Result<Store, ConfigError> {
     if ef > ef_max {
         return Err(ConfigError::Invalid(format!("store.hnsw_ef is {ef}, must be at most {ef_max}")));
     }
+    at_least("store.hnsw_m", raw.hnsw_m, HNSW_M_MIN)?;
+    at_least("store.hnsw_ef_construct", raw.hnsw_ef_construct, HNSW_EF_CONSTRUCT_MIN)?;
     Ok(Store {
+        full_scan_threshold: raw.full_scan_threshold,
         hnsw_m: raw.hnsw_m,
         hnsw_ef_construct: raw.hnsw_ef_construct,
         hnsw_ef: raw.hnsw_ef,
@@ -167,6 +174,8 @@ mod tests {
             ("QUANTIZATION", "binary", "quantization"),
             ("QUANTIZATION_OVERSAMPLING", "0.5", "store.quantization_oversampling"),
             ("HNSW_EF", "5000", "store.hnsw_ef"),
+            ("HNSW_EF_CONSTRUCT", "3", "store.hnsw_ef_construct"),
+            ("HNSW_M", "0", "store.hnsw_m"),
         ] {
             let error = configured(&[("URL", "http://qdrant:6334"), (key, value)]).unwrap_err().to_string();
             assert!(error.contains(named) && !error.contains("hidden"), "{key}: {error}");

@@ -24,11 +24,8 @@ const TOLERANCE: f32 = 1e-4;
 /// Dense vectors of more bytes than this may be searched by a graph, whose answers are approximate and differ from
 /// index to index. Qdrant builds one from 10,000 KB on.
 const EXACT_BYTES_MAX: usize = 8 << 20;
-/// Share of the hits that dense searches of a graph must have in common, over all searches.
+/// Share of the hits that searches must have in common, over all of them, where a graph is searched.
 const GRAPH_HITS_SHARED_MIN: f64 = 0.9;
-/// The same for dense and BM25 search fused. Chunks that are equally good by words have an order within their index
-/// alone, and the fusion counts ranks, so that two good copies may differ in about every second hit.
-const FUSED_HITS_SHARED_MIN: f64 = 0.4;
 
 impl Migration<'_> {
     /// Whether the target holds of the collection what the source does. Fails with the first difference.
@@ -87,7 +84,7 @@ impl Migration<'_> {
             same += usize::from(hits.iter().map(name).eq(of_copy.iter().map(name)));
             fused.add(&hits, &of_copy);
         }
-        let short = by_meaning.short_of(GRAPH_HITS_SHARED_MIN).or_else(|| fused.short_of(FUSED_HITS_SHARED_MIN));
+        let short = [by_meaning, fused].iter().find_map(|shared| shared.short_of(GRAPH_HITS_SHARED_MIN));
         Ok(short.map_or(Ok(same), Err))
     }
 }

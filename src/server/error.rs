@@ -162,7 +162,11 @@ impl From<AnswerError> for ApiError {
             }
             Class::Invalid | Class::NotFound | Class::Denied | Class::Busy | Class::Unavailable => error.to_string(),
         };
-        Self::new(class, code, message)
+        let asked = match &error {
+            AnswerError::Store(error) => error.retry_after(),
+            _ => None,
+        };
+        Self { retry_after: asked.unwrap_or(RETRY_AFTER), ..Self::new(class, code, message) }
     }
 }
 

@@ -28,10 +28,12 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<&'stat
     if service.stopping.is_cancelled() {
         return Err(ApiError::shutting_down());
     }
-    match service.ledger.collections(service.store.generation()).await {
-        Ok(_) => Ok("ready"),
-        Err(error) => Err(ApiError::unavailable(error.to_string())),
-    }
+    service.ledger.collections(service.store.generation()).await?;
+    service.store.check().await.map_err(|error| {
+        tracing::warn!(error = %error, "the store is not ready");
+        ApiError::unavailable("the document store can't be reached")
+    })?;
+    Ok("ready")
 }
 
 /// Counters and histograms in Prometheus' text form.

@@ -3,6 +3,7 @@
 //! One shard holds every collection; the collection's name is in each payload and in each filter. The folder belongs
 //! to one process at a time. Every call blocks in the engine, so each runs on the blocking pool.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
@@ -10,18 +11,19 @@ use std::{fs, io};
 use async_trait::async_trait;
 use qdrant_edge::external::uuid::Uuid as EdgeUuid;
 use qdrant_edge::{
-    CountRequest, Distance, EdgeConfig, EdgeShard, EdgeSparseVectorParams, EdgeVectorParams, FieldIndexOperations,
-    Filter, Fusion, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath, Modifier, NamedQuery, OperationError,
-    Payload, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointId, PointInsertOperations, PointOperations,
-    PointStruct, Prefetch, QueryEnum, QueryRequest, Record, ScoredPoint, ScoringQuery, ScrollRequest, SearchParams,
-    SetPayloadOp, UpdateOperation, Vector, VectorInternal, VectorStructInternal, Vectors, WithPayloadInterface,
+    Condition, CountRequest, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeSparseVectorParams,
+    EdgeVectorParams, FieldIndexOperations, Filter, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath, Modifier,
+    NamedQuery, OperationError, Payload, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointId,
+    PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, Record, ScoredPoint, ScoringQuery,
+    ScrollRequest, SearchParams, SetPayloadOp, UpdateOperation, Vector, VectorInternal, VectorStructInternal, Vectors,
     WithVector,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::fusion::{self, Ranked};
 use super::payload::{self, BM25, DENSE, key};
-use super::{Counts, Point, Query, StoreError, VectorStore, in_order};
+use super::{Counts, Point, Query, StoreError, VectorStore};
 use crate::caller::{Allow, Scope};
 use crate::config;
 use crate::document::{CollectionName, DocumentId, Hit, Version};
@@ -77,11 +79,20 @@ fn engine(what: &'static str, error: &OperationError) -> StoreError {
 }
 
 fn shard_config(dimensions: usize, store: &config::Store) -> EdgeConfig {
-    let hnsw = HnswIndexConfig { m: store.hnsw_m, ef_construct: store.hnsw_ef_construct, ..Default::default() };
+    // A graph that no search would use is not built either.
+    let exact_kib = usize::try_from(store.full_scan_threshold.as_u64().div_ceil(1024)).unwrap_or(usize::MAX);
+    let hnsw = HnswIndexConfig {
+        m: store.hnsw_m,
+        ef_construct: store.hnsw_ef_construct,
+        full_scan_threshold: exact_kib,
+        ..Default::default()
+    };
+    let optimizers = EdgeOptimizersConfig { indexing_threshold: Some(exact_kib), ..Default::default() };
     EdgeConfig::builder()
         .vector(DENSE, EdgeVectorParams::builder(dimensions, Distance::Cosine).build())
         .sparse_vector(BM25, EdgeSparseVectorParams { modifier: Some(Modifier::Idf), ..Default::default() })
         .hnsw_config(hnsw)
+        .optimizers(optimizers)
         .build()
 }
 
@@ -164,6 +175,11 @@ impl VectorStore for EdgeStore {
         &self.generation
     }
 
+    /// An index that was opened can be asked.
+    async fn check(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
         check_disk(self.shard.path(), self.free_bytes_min)?;
         self.on_shard("store points", move |shard| {
@@ -228,13 +244,14 @@ impl VectorStore for EdgeStore {
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
         const WHAT: &str = "search";
-        let request = fused(&scope_filter(scope), &query, self.hnsw_ef);
-        let found = self.on_shard(WHAT, move |shard| shard.query(request)).await?;
-        let hits = found.into_iter().map(|point| {
-            hit(&point, &query.dense)
+        let (filter, hnsw_ef) = (scope_filter(scope), self.hnsw_ef);
+        let question = query.dense.clone();
+        let found = self.on_shard(WHAT, move |shard| found(shard, &filter, &query, hnsw_ef)).await?;
+        let hits = found.into_iter().map(|(point, score)| {
+            hit(&point, score, &question)
                 .ok_or_else(|| StoreError::Engine { what: WHAT, reason: format!("point {} is damaged", point.id) })
         });
-        Ok(in_order(hits.collect::<Result<_, _>>()?, query.limit))
+        hits.collect()
     }
 
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
@@ -299,40 +316,82 @@ fn path(field: &str) -> JsonPath {
     field.parse().expect("payload keys are plain words")
 }
 
-/// Dense and BM25 search under one filter, fused by reciprocal rank.
-fn fused(filter: &Filter, query: &Query, hnsw_ef: usize) -> QueryRequest {
-    let nearest = |using: &str, vector: VectorInternal| {
-        ScoringQuery::Vector(QueryEnum::Nearest(NamedQuery { query: vector, using: Some(using.into()) }))
+/// Dense and BM25 search under one filter, fused by reciprocal rank: the best points and their scores.
+fn found(
+    shard: &EdgeShard,
+    filter: &Filter,
+    query: &Query,
+    hnsw_ef: usize,
+) -> Result<Vec<(Record, f32)>, OperationError> {
+    let dense = Leaf {
+        filter,
+        vector: VectorInternal::Dense(query.dense.clone()),
+        using: DENSE,
+        params: SearchParams { hnsw_ef: Some(hnsw_ef), ..SearchParams::default() },
     };
-    let leaf = |query: ScoringQuery, params: SearchParams, limit: usize| Prefetch {
-        query: Some(query),
-        filter: Some(filter.clone()),
-        params: Some(params),
-        ..Prefetch::new(limit)
+    // Word frequencies within the filter only: those of all would tell what others hold.
+    let corpus = IdfParams::Corpus(IdfCorpusParams { corpus: filter.clone() });
+    let words = Leaf {
+        filter,
+        vector: VectorInternal::Sparse(sparse(&query.sparse)),
+        using: BM25,
+        params: SearchParams { idf: Some(corpus), ..SearchParams::default() },
     };
-    let dense = leaf(
-        nearest(DENSE, VectorInternal::Dense(query.dense.clone())),
-        SearchParams { hnsw_ef: Some(hnsw_ef), ..SearchParams::default() },
-        query.candidates,
-    );
-    let mut prefetches = vec![dense];
-    if !query.sparse.indices.is_empty() {
-        // Word frequencies of this collection only: those of all would tell what others hold.
-        let corpus = IdfParams::Corpus(IdfCorpusParams { corpus: filter.clone() });
-        prefetches.push(leaf(
-            nearest(BM25, VectorInternal::Sparse(sparse(&query.sparse))),
-            SearchParams { idf: Some(corpus), ..SearchParams::default() },
-            query.candidates,
-        ));
+    let by_words = if query.sparse.indices.is_empty() { Vec::new() } else { words.ranked(shard, query.candidates)? };
+    let lists = [dense.ranked(shard, query.candidates)?, by_words];
+    let best = fusion::fuse(lists, query.candidates, query.rank_constant, query.limit);
+    let mut records = records(shard, filter, &best)?;
+    // One that was deleted a moment ago is missing among the records.
+    Ok(best.iter().filter_map(|point| Some((records.remove(&point.id)?, point.score))).collect())
+}
+
+/// One of the two searches.
+struct Leaf<'a> {
+    filter: &'a Filter,
+    vector: VectorInternal,
+    using: &'static str,
+    params: SearchParams,
+}
+
+impl Leaf<'_> {
+    fn ranked(&self, shard: &EdgeShard, candidates: usize) -> Result<Vec<Ranked>, OperationError> {
+        let (mut asked, mut found) = (0, Vec::new());
+        while let Some(limit) = fusion::to_ask(candidates, (asked > 0).then_some((asked, &found))) {
+            let nearest = NamedQuery { query: self.vector.clone(), using: Some(self.using.into()) };
+            let request = QueryRequest {
+                query: Some(ScoringQuery::Vector(QueryEnum::Nearest(nearest))),
+                filter: Some(self.filter.clone()),
+                params: Some(self.params.clone()),
+                ..QueryRequest::new(limit)
+            };
+            let ranked = |point: ScoredPoint| Some(Ranked { id: uuid(point.id)?, score: point.score });
+            found = shard.query(request)?.into_iter().filter_map(ranked).collect();
+            asked = limit;
+        }
+        Ok(found)
     }
-    QueryRequest {
-        prefetches,
-        query: Some(ScoringQuery::Fusion(Fusion::Rrf { k: query.rank_constant, weights: None })),
-        filter: Some(filter.clone()),
+}
+
+/// The points whole, by id. The filter stands again, because who may see a document may have changed in between.
+fn records(shard: &EdgeShard, within: &Filter, points: &[Ranked]) -> Result<HashMap<Uuid, Record>, OperationError> {
+    let mut filter = within.clone();
+    let ids: Vec<String> = points.iter().map(|point| point.id.to_string()).collect();
+    let one_of: Condition = serde_json::from_value(json!({ "has_id": ids })).expect("the engine reads its own filters");
+    filter.must.get_or_insert_default().push(one_of);
+    let request = ScrollRequest {
+        limit: Some(points.len()),
+        filter: Some(filter),
         with_vector: WithVector::Selector(vec![DENSE.into()]),
-        with_payload: WithPayloadInterface::Bool(true),
-        // All that the two searches brought, so that hits of equal rank are ordered before they are cut.
-        ..QueryRequest::new(query.limit.max(2 * query.candidates))
+        ..ScrollRequest::new()
+    };
+    let (records, _) = shard.scroll(request)?;
+    Ok(records.into_iter().filter_map(|record| Some((uuid(record.id)?, record))).collect())
+}
+
+fn uuid(id: PointId) -> Option<Uuid> {
+    match id {
+        PointId::Uuid(id) => Some(Uuid::from_bytes(id.into_bytes())),
+        PointId::NumId(_) => None,
     }
 }
 
@@ -351,16 +410,15 @@ fn point_struct(point: Point) -> Result<PointStruct, OperationError> {
 }
 
 /// None where the point is not one that [`point_struct`] made.
-fn hit(point: &ScoredPoint, question: &[f32]) -> Option<Hit> {
+fn hit(point: &Record, score: f32, question: &[f32]) -> Option<Hit> {
     let similarity = cosine(question, dense(point.vector.as_ref()?)?);
-    payload::hit(&fields(point.payload.as_ref()?), point.score, similarity)
+    payload::hit(&fields(point.payload.as_ref()?), score, similarity)
 }
 
 fn exported(record: &Record) -> Option<(Uuid, Point)> {
-    let PointId::Uuid(id) = record.id else { return None };
     let vector = record.vector.as_ref()?;
     let point = payload::point(&fields(record.payload.as_ref()?), dense(vector)?.to_vec(), bm25(vector)?)?;
-    Some((Uuid::from_bytes(id.into_bytes()), point))
+    Some((uuid(record.id)?, point))
 }
 
 fn fields(payload: &Payload) -> Map<String, Value> {

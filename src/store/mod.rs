@@ -1,9 +1,10 @@
-//! Keeps points and finds the nearest: dense and BM25 search, fused by the engine.
+//! Keeps points and finds the nearest: dense and BM25 search, fused.
 //!
 //! Takes points and scopes, gives hits. Knows nothing of files, prompts or HTTP. A search takes a
 //! [`Scope`](crate::caller::Scope), so there is none that forgot who is asking.
 
 mod edge;
+mod fusion;
 mod payload;
 mod qdrant;
 
@@ -61,12 +62,15 @@ pub struct Counts {
 ///
 /// Contract: when [`upsert`](Self::upsert) returns `Ok`, the points survive a crash and every later search sees them;
 /// upserting the same points twice is the same as once; a search finds nothing outside its scope, and its IDF is that
-/// of the collection searched; a store made under another fingerprint is refused when it is opened.
+/// of the collection searched; an exact search depends on the points alone, not on when or where they were stored; a store made under another fingerprint is refused when it is opened.
 #[async_trait]
 pub trait VectorStore: Send + Sync {
     /// Names this index and no other, not even the one that was in its place before: what a ledger noted about another
     /// generation does not hold here.
     fn generation(&self) -> &str;
+
+    /// Whether it can be asked now. Answers within a few seconds.
+    async fn check(&self) -> Result<(), StoreError>;
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError>;
 
@@ -95,18 +99,6 @@ pub trait VectorStore: Send + Sync {
 
     /// Brings the index into the shape that searches fastest. May take minutes; searches go on meanwhile.
     async fn optimize(&self) -> Result<(), StoreError>;
-}
-
-/// The best hits, best first. Fusion gives many hits the same score; the same search must order them the same way.
-fn in_order(mut hits: Vec<Hit>, limit: usize) -> Vec<Hit> {
-    hits.sort_by(|a, b| {
-        let score = b.score.total_cmp(&a.score);
-        score
-            .then_with(|| b.similarity.total_cmp(&a.similarity))
-            .then_with(|| (&a.external_id, a.chunk.ordinal).cmp(&(&b.external_id, b.chunk.ordinal)))
-    });
-    hits.truncate(limit);
-    hits
 }
 
 /// Why the store did not do it.
@@ -143,6 +135,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// How long a busy store asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { retry_after, .. } => *retry_after,
+            Self::OtherFingerprint { .. }
+            | Self::File { .. }
+            | Self::DiskFull { .. }
+            | Self::Unavailable { .. }
+            | Self::Key { .. }
+            | Self::Engine { .. } => None,
+        }
+    }
+
     pub fn class(&self) -> Class {
         match self {
             Self::OtherFingerprint { .. } => Class::Invalid,

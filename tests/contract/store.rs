@@ -387,12 +387,12 @@ async fn half_an_index_that_a_killed_process_left_is_made_anew() {
 }
 
 /// A folder for the store in this process.
-struct Folder {
+pub(crate) struct Folder {
     folder: TempDir,
 }
 
 impl Folder {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: temporary_folder() }
     }
 

@@ -6,12 +6,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use cairn::key::Permission;
 use serde_json::{Value, json};
 
 use crate::harness::chat::{ChatStub, says};
 use crate::harness::process::{Process, run};
 use crate::harness::served::{Frame, Frames, Served, client};
 use crate::harness::{ANSWER, QUESTION, Sandbox, repository, until};
+use crate::keys::{grant, key};
 use crate::paths::marks;
 
 const WEIGHTS: &str = "smollm2-135m-instruct-q4_1.gguf";
@@ -44,6 +46,39 @@ async fn the_openai_client_is_given_a_models_words_as_they_come() {
         assert_eq!(said[mode]["usage"], json!({ "prompt_tokens": 120, "completion_tokens": 7, "total_tokens": 127 }));
     }
     assert!(said["stream"]["pieces"].as_u64().unwrap() > 6, "it came in pieces: {said}");
+}
+
+#[tokio::test]
+async fn the_openai_client_gets_what_its_keys_scope_allows_and_its_own_errors_otherwise() {
+    let served = Served::start(&Sandbox::with_documents()).await;
+    let refusal = |status: u16, name: &str, code: &str| json!({ "type": name, "status": status, "code": code });
+    for permission in Permission::ALL {
+        let key = key(&served.app, &grant(&[permission], &[], &[])).await;
+        let mode = if permission == Permission::Ask { "all" } else { "refused" };
+        let said = openai_client_with(&served, mode, Some(&key)).await;
+        match permission {
+            Permission::Ask => {
+                assert_eq!(said["models"]["ids"], json!(["default"]));
+                assert!(said["stream"]["text"].as_str().unwrap().contains(ANSWER), "{said}");
+                assert_eq!(said["unknown"]["status"], 404);
+            }
+            Permission::Ingest | Permission::Admin => {
+                for call in ["models", "ask", "stream"] {
+                    assert_eq!(said["refused"][call], refusal(403, "PermissionDeniedError", "not_permitted"));
+                }
+            }
+        }
+    }
+    let said = openai_client_with(&served, "refused", Some("cairn_no_key")).await;
+    for call in ["models", "ask", "stream"] {
+        assert_eq!(said["refused"][call], refusal(401, "AuthenticationError", "invalid_api_key"));
+    }
+    let elsewhere = key(&served.app, &grant(&[Permission::Ask], &["other"], &[])).await;
+    let said = openai_client_with(&served, "refused", Some(&elsewhere)).await;
+    assert_eq!(said["refused"]["models"]["given"], "[]");
+    for call in ["ask", "stream"] {
+        assert_eq!(said["refused"][call], refusal(404, "NotFoundError", "model_not_found"));
+    }
 }
 
 #[tokio::test]
@@ -113,8 +148,13 @@ fn of<'a>(events: &'a [Frame], name: &'a str) -> impl Iterator<Item = Value> + '
 
 /// What tests/python/openai_client.py found out about a service.
 async fn openai_client(served: &Served, mode: &str) -> Value {
+    openai_client_with(served, mode, None).await
+}
+
+async fn openai_client_with(served: &Served, mode: &str, key: Option<&str>) -> Value {
     let mut command = python("openai_client.py");
     command.args([&format!("{}/v1", served.url), "default", mode, QUESTION]);
+    command.envs(key.map(|key| ("OPENAI_API_KEY", key)));
     let ended = run(command).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
     ended.json()

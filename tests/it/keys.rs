@@ -17,7 +17,7 @@ use crate::harness::{ANSWER, QUESTION, Sandbox};
 /// The routes that need no key: an orchestrator's probes.
 const OPEN: [&str; 2] = ["/livez", "/readyz"];
 
-fn grant(permissions: &[Permission], collections: &[&str], groups: &[&str]) -> Grant {
+pub(crate) fn grant(permissions: &[Permission], collections: &[&str], groups: &[&str]) -> Grant {
     let named: BTreeSet<CollectionName> = collections.iter().map(|name| name.parse().unwrap()).collect();
     Grant {
         name: "test".into(),
@@ -28,7 +28,7 @@ fn grant(permissions: &[Permission], collections: &[&str], groups: &[&str]) -> G
     }
 }
 
-async fn key(app: &App, grant: &Grant) -> String {
+pub(crate) async fn key(app: &App, grant: &Grant) -> String {
     key::create(&app.ledger, grant).await.unwrap().expose_secret().to_owned()
 }
 

@@ -29,5 +29,6 @@ mod keys;
 mod migrate;
 mod paths;
 mod qdrant;
+mod recall;
 mod shutdown;
 mod tidy;

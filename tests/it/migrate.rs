@@ -15,11 +15,14 @@ use cairn::embed::SparseEmbedder;
 use cairn::error::Class;
 use cairn::ledger::{Content, Ledger};
 use cairn::migrate::{Event, MigrateError, Migration};
-use cairn::store::{EdgeStore, Point, VectorStore};
+use cairn::store::{EdgeStore, Point, Query, VectorStore};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
+use crate::harness::corpus::{self, Corpus};
 use crate::harness::{Sandbox, search, temporary_folder};
+use crate::qdrant::OnServer;
+use crate::store_contract::{FINGERPRINT, Place};
 
 const DIMENSIONS: usize = 4;
 /// Of the real embedding model.
@@ -27,6 +30,8 @@ const MODEL_DIMENSIONS: usize = 384;
 /// Documents of a test, and chunks of each: more than a few pages.
 const DOCUMENTS: u32 = 90;
 const CHUNKS: u32 = 10;
+/// Of the corpus, where real ones are moved.
+const REAL_CHUNKS: u32 = 20_000;
 
 #[tokio::test]
 async fn there_and_back_leaves_the_same_points_and_the_same_documents_indexed() {
@@ -182,6 +187,74 @@ async fn after_a_move_every_document_is_unchanged_and_found_as_before_in_both_di
     assert_eq!(found(&app).await, before);
 }
 
+#[tokio::test]
+async fn twenty_thousand_real_chunks_are_found_alike_on_a_server_and_back() {
+    let corpus = Corpus::read().await;
+    let (folder, server, bench) =
+        (temporary_folder(), OnServer::chosen().await.of_dimensions(corpus.dimensions), Bench::new().await);
+    let config = config(&folder);
+    let open = async |name: &str| {
+        EdgeStore::open(&folder.path().join(name), FINGERPRINT, corpus.dimensions, &config.store).await.unwrap()
+    };
+    let (first, there, back) = (open("first").await, server.open(FINGERPRINT).await.unwrap(), open("back").await);
+    let collection = name("comments");
+    let documents: Vec<u32> = (0..REAL_CHUNKS / CHUNKS).collect();
+    for document in &documents {
+        first.upsert((0..CHUNKS).map(|ordinal| real_point(&corpus, *document, ordinal)).collect()).await.unwrap();
+        bench.note_indexed(&collection, &format!("doc-{document}"), first.generation()).await;
+    }
+    first.optimize().await.unwrap();
+    let before = answers(&first, &corpus).await;
+    let stores: [&dyn VectorStore; 3] = [&first, &there, &back];
+    for (from, to) in stores.iter().zip(&stores[1..]) {
+        let migration = Migration { from: *from, to: *to, ledger: &bench.ledger, note: bench.note() };
+        let moved = migration.run(&collection, &|_| {}).await.unwrap();
+        assert_eq!(moved.verified.chunks, REAL_CHUNKS as usize);
+        assert_eq!(moved.verified.searches_same, moved.verified.searches);
+        for (here, there) in before.iter().zip(answers(*to, &corpus).await) {
+            assert_eq!(*here, there);
+        }
+    }
+}
+
+/// What a search for each question finds, word by word.
+async fn answers(store: &dyn VectorStore, corpus: &Corpus) -> Vec<Vec<String>> {
+    let (scope, words) = (Caller::local().scope(&name("comments")).unwrap(), SparseEmbedder::new());
+    let mut answers = Vec::new();
+    for n in corpus::CHUNKS..corpus::CHUNKS + corpus::QUESTIONS {
+        let query = Query {
+            dense: corpus.vectors().row(n).to_vec(),
+            sparse: words.question(&corpus.texts[n]),
+            candidates: 50,
+            rank_constant: 2,
+            limit: 10,
+        };
+        let hits = store.search(&scope, query).await.unwrap();
+        assert_eq!(hits.len(), 10);
+        answers.push(
+            hits.iter().map(|hit| format!("{} {} {:.4}", hit.external_id, hit.chunk.ordinal, hit.score)).collect(),
+        );
+    }
+    answers
+}
+
+fn real_point(corpus: &Corpus, number: u32, ordinal: u32) -> Point {
+    let n = (number * CHUNKS + ordinal) as usize;
+    let made = point(&name("comments"), 0, ordinal);
+    Point {
+        document: document(&name("comments"), number),
+        external_id: format!("doc-{number}"),
+        dense: corpus.vectors().row(n).to_vec(),
+        sparse: SparseEmbedder::new().passage(&corpus.texts[n]),
+        chunk: Chunk {
+            span: Span { start: 0, end: corpus.texts[n].len() },
+            text: corpus.texts[n].clone(),
+            ..made.chunk
+        },
+        ..made
+    }
+}
+
 /// Two empty stores and a ledger.
 struct Bench {
     folder: TempDir,
@@ -193,10 +266,7 @@ struct Bench {
 impl Bench {
     async fn new() -> Self {
         let folder = temporary_folder();
-        let file = folder.path().join("empty.toml");
-        fs::write(&file, "").unwrap();
-        let environment = Environment::from([("HOME".to_owned(), "/nonexistent".to_owned())]);
-        let config = Config::from_layers(Some(&file), &environment, &[]).unwrap();
+        let config = config(&folder);
         let open = async |name: &str| {
             EdgeStore::open(&folder.path().join(name), "by hand", DIMENSIONS, &config.store).await.unwrap()
         };
@@ -234,6 +304,13 @@ impl Bench {
         self.ledger.claim(document, &known, content, generation).await.unwrap();
         self.ledger.commit(document, "Title", CHUNKS as usize).await.unwrap();
     }
+}
+
+fn config(folder: &TempDir) -> Config {
+    let file = folder.path().join("empty.toml");
+    fs::write(&file, "").unwrap();
+    let environment = Environment::from([("HOME".to_owned(), "/nonexistent".to_owned())]);
+    Config::from_layers(Some(&file), &environment, &[]).unwrap()
 }
 
 fn name(collection: &str) -> CollectionName {

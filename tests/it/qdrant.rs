@@ -29,6 +29,7 @@ pub(crate) struct OnServer {
     key: Option<String>,
     timeout: &'static str,
     physical_collection: String,
+    dimensions: usize,
 }
 
 impl OnServer {
@@ -51,7 +52,13 @@ impl OnServer {
 
     fn at(url: String, key: Option<String>, own: Option<(QdrantServer, TempDir)>) -> Self {
         let physical_collection = format!("cairn-test-{}", uuid::Uuid::new_v4());
-        Self { own, url, key, timeout: "20s", physical_collection }
+        Self { own, url, key, timeout: "20s", physical_collection, dimensions: DIMENSIONS }
+    }
+
+    /// For vectors of another length than those made by hand.
+    pub(crate) fn of_dimensions(mut self, dimensions: usize) -> Self {
+        self.dimensions = dimensions;
+        self
     }
 
     fn server(&self) -> &QdrantServer {
@@ -95,7 +102,7 @@ impl Place for OnServer {
         }
         let store = Config::from_layers(Some(&file), &environment, &[]).unwrap().store;
         let server = store.server.clone().unwrap();
-        QdrantStore::open(&server, fingerprint, DIMENSIONS, &store).await
+        QdrantStore::open(&server, fingerprint, self.dimensions, &store).await
     }
 }
 

@@ -2,8 +2,9 @@
 
 usage: openai_client.py BASE_URL COLLECTION MODE [QUESTION]
 
-MODE is `models`, `ask`, `stream`, `unknown` or `all`. COLLECTION must hold documents that answer QUESTION, so that the
-answer has a citation. Prints one JSON object with a key a mode; on a mismatch prints a sentence to stderr and exits 1.
+MODE is `models`, `ask`, `stream`, `unknown`, `all` of these, or `refused`: then each call must fail. COLLECTION must hold
+documents that answer QUESTION, so that the answer has a citation. OPENAI_API_KEY is the key, if one is needed. Prints
+one JSON object with a key a mode; on a mismatch prints a sentence to stderr and exits 1.
 """
 
 import json
@@ -100,6 +101,24 @@ def unknown(client: openai.OpenAI, _collection: str, question: str) -> dict:
     return found
 
 
+def refused(client: openai.OpenAI, collection: str, question: str) -> dict:
+    """What each call is refused with, by the name of the client's own exception."""
+    messages = [{"role": "user", "content": question}]
+    create = client.chat.completions.create
+    calls = {
+        "models": lambda: list(client.models.list()),
+        "ask": lambda: create(model=collection, messages=messages),
+        "stream": lambda: list(create(model=collection, messages=messages, stream=True)),
+    }
+    found = {}
+    for name, call in calls.items():
+        try:
+            found[name] = {"given": repr(call())}
+        except openai.APIStatusError as error:
+            found[name] = {"type": type(error).__name__, "status": error.status_code, "code": error.code}
+    return found
+
+
 def finish_reason(reasons: list) -> str:
     given = [reason for reason in reasons if reason is not None]
     require(len(given) == 1, f"finish_reason was given {len(given)} times: {given}")
@@ -134,19 +153,21 @@ def usage(counts: CompletionUsage | None) -> dict:
     return counts.to_dict()
 
 
-MODES = {"models": models, "ask": ask, "stream": stream, "unknown": unknown}
+ALL = {"models": models, "ask": ask, "stream": stream, "unknown": unknown}
+MODES = {**ALL, "refused": refused}
 
 
 def main() -> None:
     if len(sys.argv) not in (4, 5) or sys.argv[3] not in (*MODES, "all"):
-        sys.exit("usage: openai_client.py BASE_URL COLLECTION models|ask|stream|unknown|all [QUESTION]")
+        sys.exit("usage: openai_client.py BASE_URL COLLECTION models|ask|stream|unknown|all|refused [QUESTION]")
     base_url, collection, mode = sys.argv[1:4]
     question = sys.argv[4] if len(sys.argv) == 5 else QUESTION
     # The service is on this machine: a proxy that the machine uses is not asked.
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
-    client = openai.OpenAI(base_url=base_url, api_key="not-needed", timeout=TIMEOUT_S, max_retries=0)
+    key = os.environ.get("OPENAI_API_KEY", "not-needed")
+    client = openai.OpenAI(base_url=base_url, api_key=key, timeout=TIMEOUT_S, max_retries=0)
     try:
-        modes = MODES if mode == "all" else [mode]
+        modes = ALL if mode == "all" else [mode]
         summary = {name: MODES[name](client, collection, question) for name in modes}
     except (Mismatch, openai.OpenAIError, ValueError) as error:
         sys.exit(f"openai client: {type(error).__name__}: {error}")

@@ -22,6 +22,8 @@ const REPETITIONS_MAX: usize = 4;
 const WAIT_MIN: Duration = Duration::from_millis(100);
 /// A server that wants to be left alone for longer than this gets its way: the caller hears of it at once.
 const WAIT_MAX: Duration = Duration::from_secs(5);
+/// For a request that is not repeated.
+const CHECK_MAX: Duration = Duration::from_secs(3);
 /// Marks that the server has no room, not too much to do, where a status can mean either.
 const NO_ROOM: &str = "qdrant-insufficient-storage";
 
@@ -66,7 +68,23 @@ impl Calls {
         })
     }
 
-    /// The same for a write that asks to be waited for: it has happened when this is `Ok`.
+    /// Sends a request once, for whoever asks only whether the server is well.
+    pub(super) async fn once<'a, T, F>(
+        &'a self,
+        what: &'static str,
+        request: impl FnOnce(&'a Qdrant) -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, QdrantError>>,
+    {
+        let answer = tokio::time::timeout(CHECK_MAX, request(&self.client)).await.map_err(|_| {
+            let reason = format!("no answer within {}", humantime::format_duration(CHECK_MAX));
+            StoreError::Unavailable { what, place: self.place.clone(), reason }
+        })?;
+        answer.map_err(|error| self.failure(what, &error))
+    }
+
+    /// Like [`read`](Self::read) for a write that asks to be waited for: it has happened when this is `Ok`.
     pub(super) async fn write<'a, F>(
         &'a self,
         what: &'static str,

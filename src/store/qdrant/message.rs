@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::mem;
 
 use qdrant_client::qdrant::{
-    AcornSearchParams, Condition, DenseVector, Filter, IdfParams, NamedVectors, PointId, PointStruct, PrefetchQuery,
-    QuantizationSearchParams, QueryPoints, RetrievedPoint, Rrf, ScoredPoint, SearchParams,
+    AcornSearchParams, Condition, DenseVector, Filter, IdfParams, NamedVectors, PointId, PointStruct,
+    QuantizationSearchParams, QueryPoints, RetrievedPoint, ScoredPoint, ScrollPoints, SearchParams,
     SparseVector as SparseMessage, Value, Vector, VectorInput, Vectors, VectorsOutput, VectorsSelector, query, vector,
     vector_input, vector_output, vectors, with_vectors_selector,
 };
@@ -17,6 +17,7 @@ use crate::caller::{Allow, Reach, Scope};
 use crate::config::{QdrantServer, Quantization, Store};
 use crate::document::{CollectionName, DocumentId, Hit, Version};
 use crate::embed::{SparseVector, cosine};
+use crate::store::fusion::Ranked;
 use crate::store::payload::{self, BM25, DENSE, key};
 use crate::store::{Point, Query};
 
@@ -126,38 +127,18 @@ impl Searching {
         Self { hnsw_ef: number(store.hnsw_ef), quantization }
     }
 
-    /// Dense and BM25 search under the scope's filter, fused by reciprocal rank.
-    pub(super) fn request(&self, name: &str, scope: &Scope, query: &Query) -> QueryPoints {
-        let filter = within(scope);
-        let leaf = |using: &str, vector: vector_input::Variant, params: SearchParams| PrefetchQuery {
-            query: Some(QueryMessage { variant: Some(query::Variant::Nearest(VectorInput { variant: Some(vector) })) }),
-            using: Some(using.to_owned()),
-            filter: Some(filter.clone()),
-            params: Some(params),
-            limit: Some(number(query.candidates)),
-            ..PrefetchQuery::default()
-        };
+    /// The nearest by meaning. Only ids and scores come back.
+    pub(super) fn by_meaning(&self, name: &str, scope: &Scope, query: &Query, limit: usize) -> QueryPoints {
         let dense = vector_input::Variant::Dense(DenseVector { data: query.dense.clone() });
-        let mut prefetch = vec![leaf(DENSE, dense, self.graph_params(scope.reach()))];
-        if !query.sparse.indices.is_empty() {
-            // Word frequencies within the scope only: those of all would tell what others hold.
-            let idf = IdfParams { corpus: Some(filter.clone()) };
-            let words = vector_input::Variant::Sparse(sparse(query.sparse.clone()));
-            prefetch.push(leaf(BM25, words, SearchParams { idf: Some(idf), ..SearchParams::default() }));
-        }
-        let rrf = Rrf { k: Some(u32::try_from(query.rank_constant).unwrap_or(u32::MAX)), weights: Vec::new() };
-        let only_dense = VectorsSelector { names: vec![DENSE.to_owned()] };
-        QueryPoints {
-            collection_name: name.to_owned(),
-            prefetch,
-            query: Some(QueryMessage { variant: Some(query::Variant::Rrf(rrf)) }),
-            filter: Some(filter),
-            // All that the two searches brought, so that hits of equal rank are ordered before they are cut.
-            limit: Some(number(query.limit.max(2 * query.candidates))),
-            with_vectors: Some(with_vectors_selector::SelectorOptions::Include(only_dense).into()),
-            with_payload: Some(true.into()),
-            ..QueryPoints::default()
-        }
+        nearest(name, scope, (DENSE, dense), self.graph_params(scope.reach()), limit)
+    }
+
+    /// The best by words. Only ids and scores come back.
+    pub(super) fn by_words(&self, name: &str, scope: &Scope, query: &Query, limit: usize) -> QueryPoints {
+        // Word frequencies within the scope only: those of all would tell what others hold.
+        let idf = IdfParams { corpus: Some(within(scope)) };
+        let words = vector_input::Variant::Sparse(sparse(query.sparse.clone()));
+        nearest(name, scope, (BM25, words), SearchParams { idf: Some(idf), ..SearchParams::default() }, limit)
     }
 
     /// The tenant's links lead a search through one collection. Where the caller sees only part of it, they would lead
@@ -171,18 +152,64 @@ impl Searching {
     }
 }
 
+fn nearest(
+    name: &str,
+    scope: &Scope,
+    (using, vector): (&str, vector_input::Variant),
+    params: SearchParams,
+    limit: usize,
+) -> QueryPoints {
+    let nearest = query::Variant::Nearest(VectorInput { variant: Some(vector) });
+    QueryPoints {
+        collection_name: name.to_owned(),
+        query: Some(QueryMessage { variant: Some(nearest) }),
+        using: Some(using.to_owned()),
+        filter: Some(within(scope)),
+        params: Some(params),
+        limit: Some(number(limit)),
+        with_payload: Some(false.into()),
+        ..QueryPoints::default()
+    }
+}
+
+/// The points whole. The scope stands again, because who may see a document may have changed in between.
+pub(super) fn records(name: &str, scope: &Scope, points: &[Ranked]) -> ScrollPoints {
+    let mut filter = within(scope);
+    filter.must.push(Condition::has_id(points.iter().map(|point| point_id(point.id))));
+    let only_dense = VectorsSelector { names: vec![DENSE.to_owned()] };
+    ScrollPoints {
+        collection_name: name.to_owned(),
+        filter: Some(filter),
+        limit: Some(u32::try_from(points.len()).unwrap_or(u32::MAX)),
+        with_payload: Some(true.into()),
+        with_vectors: Some(with_vectors_selector::SelectorOptions::Include(only_dense).into()),
+        ..ScrollPoints::default()
+    }
+}
+
 /// None where the point is not one that [`point_struct`] made.
-pub(super) fn hit(point: &ScoredPoint, question: &[f32]) -> Option<Hit> {
+pub(super) fn ranked(point: &ScoredPoint) -> Option<Ranked> {
+    Some(Ranked { id: uuid(point.id.as_ref()?)?, score: point.score })
+}
+
+pub(super) fn uuid(id: &PointId) -> Option<Uuid> {
+    match id.point_id_options.as_ref()? {
+        point_id::PointIdOptions::Uuid(id) => Uuid::parse_str(id).ok(),
+        point_id::PointIdOptions::Num(_) => None,
+    }
+}
+
+/// None where the point is not one that [`point_struct`] made.
+pub(super) fn hit(point: &RetrievedPoint, score: f32, question: &[f32]) -> Option<Hit> {
     let similarity = cosine(question, &dense(point.vectors.as_ref()?)?);
-    payload::hit(&fields(&point.payload), point.score, similarity)
+    payload::hit(&fields(&point.payload), score, similarity)
 }
 
 /// None where the point is not one that [`point_struct`] made.
 pub(super) fn exported(point: &RetrievedPoint) -> Option<(Uuid, Point)> {
-    let point_id::PointIdOptions::Uuid(id) = point.id.as_ref()?.point_id_options.as_ref()? else { return None };
     let vectors = point.vectors.as_ref()?;
     let whole = payload::point(&fields(&point.payload), dense(vectors)?, bm25(vectors)?)?;
-    Some((Uuid::parse_str(id).ok()?, whole))
+    Some((uuid(point.id.as_ref()?)?, whole))
 }
 
 fn fields(payload: &HashMap<String, Value>) -> Map<String, serde_json::Value> {

@@ -8,24 +8,26 @@ mod call;
 mod message;
 mod physical;
 
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use qdrant_client::qdrant::{
-    CountPoints, DeletePoints, ScrollPoints, SetPayloadPoints, UpsertPoints, WithVectorsSelector, WriteOrdering,
-    WriteOrderingType,
+    CountPoints, DeletePoints, QueryPoints, ScrollPoints, SetPayloadPoints, UpsertPoints, WithVectorsSelector,
+    WriteOrdering, WriteOrderingType,
 };
 use uuid::Uuid;
 
 use self::call::Calls;
 use self::message::Searching;
-use super::{Counts, Point, Query, StoreError, VectorStore, in_order};
+use super::fusion::{self, RANKED_MAX, Ranked};
+use super::{Counts, Point, Query, StoreError, VectorStore};
 use crate::caller::{Allow, Scope};
 use crate::config;
 use crate::document::{CollectionName, DocumentId, Hit, Version};
 
 /// Points that one request carries at most. The server is told to refuse more.
 const POINTS_PER_REQUEST_MAX: usize = 256;
-/// Hits that one search brings at most, those of two searches fused. The server is told to refuse more.
-const HITS_MAX: usize = 2 * config::CANDIDATES_MAX;
+const SEARCH: &str = "search";
 
 /// The vector store on a server.
 pub struct QdrantStore {
@@ -57,6 +59,48 @@ impl QdrantStore {
         })
     }
 
+    /// What there is at the address, for a person: nothing is made, and nothing is waited for long.
+    pub async fn look(server: &config::QdrantServer) -> Result<String, StoreError> {
+        const WHAT: &str = "look at the server";
+        let calls = Calls::new(server)?;
+        let (name, place) = (server.physical_collection.as_str(), &server.url);
+        let version = calls.once(WHAT, qdrant_client::Qdrant::health_check).await?.version;
+        let is_made = calls.once(WHAT, |client| client.collection_exists(name)).await?;
+        let made = if is_made { "holds" } else { "does not hold yet" };
+        Ok(format!("Qdrant {version} at {place} {made} the collection {name}"))
+    }
+
+    /// What one search finds, as much of it as has an order.
+    async fn ranked(
+        &self,
+        candidates: usize,
+        request: impl Fn(usize) -> QueryPoints,
+    ) -> Result<Vec<Ranked>, StoreError> {
+        let (mut asked, mut found) = (0, Vec::new());
+        while let Some(limit) = fusion::to_ask(candidates, (asked > 0).then_some((asked, &found))) {
+            let request = request(limit);
+            let response = self.calls.read(SEARCH, |client| client.query(request.clone())).await?;
+            let ranked = |point| message::ranked(point).ok_or_else(|| damaged(SEARCH, point.id.as_ref()));
+            found = response.result.iter().map(ranked).collect::<Result<_, _>>()?;
+            asked = limit;
+        }
+        Ok(found)
+    }
+
+    /// The points as hits, in the order given. One that was deleted a moment ago is missing.
+    async fn hits(&self, scope: &Scope, points: &[Ranked], question: &[f32]) -> Result<Vec<Hit>, StoreError> {
+        let request = message::records(&self.name, scope, points);
+        let records = self.calls.read(SEARCH, |client| client.scroll(request.clone())).await?.result;
+        let mut by_id: HashMap<_, _> =
+            records.iter().filter_map(|record| Some((message::uuid(record.id.as_ref()?)?, record))).collect();
+        let there = points.iter().filter_map(|point| Some((by_id.remove(&point.id)?, point.score)));
+        there
+            .map(|(record, score)| {
+                message::hit(record, score, question).ok_or_else(|| damaged(SEARCH, record.id.as_ref()))
+            })
+            .collect()
+    }
+
     async fn delete(&self, what: &'static str, points: qdrant_client::qdrant::Filter) -> Result<(), StoreError> {
         let request = DeletePoints {
             collection_name: self.name.clone(),
@@ -73,6 +117,11 @@ impl QdrantStore {
 impl VectorStore for QdrantStore {
     fn generation(&self) -> &str {
         &self.generation
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.calls.once("check the index", |client| client.collection_exists(self.name.as_str())).await?;
+        Ok(())
     }
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
@@ -110,15 +159,23 @@ impl VectorStore for QdrantStore {
     }
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
-        const WHAT: &str = "search";
         if query.limit == 0 || query.candidates == 0 {
             return Ok(Vec::new()); // The server takes no limit of 0.
         }
-        let request = self.searching.request(&self.name, scope, &query);
-        let found = self.calls.read(WHAT, |client| client.query(request.clone())).await?.result;
-        let hits =
-            found.iter().map(|point| message::hit(point, &query.dense).ok_or_else(|| damaged(WHAT, point.id.as_ref())));
-        Ok(in_order(hits.collect::<Result<_, _>>()?, query.limit))
+        let by_meaning = |limit| self.searching.by_meaning(&self.name, scope, &query, limit);
+        let by_words = async {
+            if query.sparse.indices.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.ranked(query.candidates, |limit| self.searching.by_words(&self.name, scope, &query, limit)).await
+        };
+        let (near, worded) = tokio::try_join!(self.ranked(query.candidates, by_meaning), by_words)?;
+        let best = fusion::fuse([near, worded], query.candidates, query.rank_constant, query.limit);
+        let mut hits = Vec::with_capacity(best.len());
+        for points in best.chunks(POINTS_PER_REQUEST_MAX) {
+            hits.extend(self.hits(scope, points, &query.dense).await?);
+        }
+        Ok(hits)
     }
 
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {

@@ -11,15 +11,15 @@ use qdrant_client::qdrant::quantization_config::Quantization as QuantizationKind
 use qdrant_client::qdrant::vectors_config::Config as VectorsKind;
 use qdrant_client::qdrant::{
     CollectionInfo, CreateCollection, CreateFieldIndexCollection, Distance, FieldType, HnswConfigDiff,
-    IntegerIndexParams, KeywordIndexParams, Memory, Modifier, PayloadIndexParams, PayloadStorageParams,
-    QuantizationConfig, QuantizationType, ScalarQuantization, SparseVectorConfig, SparseVectorParams, StrictModeConfig,
-    Value, VectorParams, VectorParamsMap, VectorsConfig,
+    IntegerIndexParams, KeywordIndexParams, Memory, Modifier, OptimizersConfigDiff, PayloadIndexParams,
+    PayloadStorageParams, QuantizationConfig, QuantizationType, ScalarQuantization, SparseVectorConfig,
+    SparseVectorParams, StrictModeConfig, Value, VectorParams, VectorParamsMap, VectorsConfig,
 };
 use tonic::{Code, Status};
 use uuid::Uuid;
 
 use super::call::Calls;
-use super::{HITS_MAX, POINTS_PER_REQUEST_MAX, ordered};
+use super::{POINTS_PER_REQUEST_MAX, RANKED_MAX, ordered};
 use crate::config::{QdrantServer, Quantization, Store};
 use crate::store::StoreError;
 use crate::store::payload::{BM25, DENSE, key};
@@ -48,6 +48,10 @@ pub(super) fn collection(
     CreateCollection {
         collection_name: server.physical_collection.clone(),
         hnsw_config: Some(graph(store)),
+        optimizers_config: Some(OptimizersConfigDiff {
+            indexing_threshold: Some(exact_kib(store)),
+            ..OptimizersConfigDiff::default()
+        }),
         shard_number: Some(server.shard_number),
         vectors_config: Some(dense(dimensions)),
         replication_factor: Some(server.replication_factor),
@@ -133,8 +137,14 @@ fn graph(store: &Store) -> HnswConfigDiff {
         m: Some(links),
         payload_m: Some(links),
         ef_construct: Some(u64::try_from(store.hnsw_ef_construct).unwrap_or(u64::MAX)),
+        full_scan_threshold: Some(exact_kib(store)),
         ..HnswConfigDiff::default()
     }
+}
+
+/// Below this, every search is exact, and no graph is built.
+fn exact_kib(store: &Store) -> u64 {
+    store.full_scan_threshold.as_u64().div_ceil(1024)
 }
 
 fn dense(dimensions: usize) -> VectorsConfig {
@@ -171,7 +181,7 @@ fn quantization(kind: Quantization) -> Option<QuantizationConfig> {
 fn strict_mode() -> StrictModeConfig {
     StrictModeConfig {
         enabled: Some(true),
-        max_query_limit: u32::try_from(HITS_MAX).ok(),
+        max_query_limit: u32::try_from(RANKED_MAX).ok(),
         unindexed_filtering_retrieve: Some(false),
         unindexed_filtering_update: Some(false),
         search_max_hnsw_ef: u32::try_from(Store::HNSW_EF_MAX).ok(),
