@@ -22,7 +22,7 @@ const RANK_CONSTANT: usize = 2;
 /// What two numbers of a vector, or two cosines, may differ by.
 const TOLERANCE: f32 = 1e-4;
 /// Dense vectors of more bytes than this may be searched by a graph, whose answers are approximate and differ from
-/// index to index. Qdrant builds one from 10,000 KB on.
+/// index to index: a collection that was made on the server by other settings has one from 10,000 KB on.
 const EXACT_BYTES_MAX: usize = 8 << 20;
 /// Share of the hits that searches must have in common, over all of them, where a graph is searched.
 const GRAPH_HITS_SHARED_MIN: f64 = 0.9;

@@ -1,12 +1,15 @@
 //! What is missing or damaged below the models folder, as `cairn doctor` and every command that needs it tell it.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use super::{ingested, says_it_once};
 use crate::harness::chat::{ChatStub, KEY, MODEL as CHAT_MODEL, says};
 use crate::harness::process::run;
-use crate::harness::{MODEL, QUESTION, Sandbox, models_dir};
+use crate::harness::served::Served;
+use crate::harness::{MODEL, QUESTION, Sandbox, models_dir, temporary_folder};
+use crate::qdrant_server::QdrantServer;
 
 #[tokio::test]
 async fn the_doctor_says_what_is_there_and_what_may_be_added() {
@@ -38,6 +41,26 @@ async fn the_doctor_asks_the_chat_endpoint_for_its_model() {
     let ended = run(gone.cairn(&["doctor"])).await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
     assert!(ended.stdout.contains("can't be reached"), "{ended:?}");
+}
+
+#[tokio::test]
+async fn the_doctor_and_the_probe_tell_whether_the_qdrant_server_is_there() {
+    let (folder, address) = (temporary_folder(), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+    let server = QdrantServer::start(&folder.path().join("collections"), address, None).await.unwrap();
+    let sandbox = Sandbox::with_documents().with("CAIRN__STORE__URL", &server.url());
+    let line = async |sandbox: &Sandbox| -> String {
+        let ended = run(sandbox.cairn(&["doctor"])).await;
+        ended.stdout.lines().find(|line| line.contains("Qdrant server")).unwrap().to_owned()
+    };
+    assert!(line(&sandbox).await.contains("does not hold yet the collection cairn"));
+    let served = Served::start(&sandbox).await;
+    assert!(line(&sandbox).await.contains("holds the collection cairn"));
+    assert_eq!(served.get("/readyz").await.status, 200);
+    server.stop().await;
+    assert!(line(&sandbox).await.starts_with("MISSING"));
+    let unready = served.get("/readyz").await;
+    assert_eq!(unready.status, 503, "{unready:?}");
+    assert!(!unready.body.contains("http://"), "where the documents are is not everybody's business: {unready:?}");
 }
 
 /// A models folder with these changes to the real one.

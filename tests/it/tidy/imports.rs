@@ -27,6 +27,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "server",
             "tasks",
             "telemetry",
+            "store",
         ],
     ),
     ("server", &["answer", "caller", "chat", "config", "document", "error", "key", "ledger", "store", "tasks"]),
