@@ -28,7 +28,7 @@ FROM debian:bookworm-slim AS models-1
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates npm python3 python3-pip unzip \
     && rm -rf /var/lib/apt/lists/*
-COPY scripts/fetch scripts/onnxruntime.txt /src/scripts/
+COPY scripts/fetch scripts/onnxruntime.txt scripts/pdfium.txt /src/scripts/
 RUN CAIRN__MODELS__DIR=/models /src/scripts/fetch && chmod -R a+rX /models
 
 FROM models-${WITH_MODELS} AS models

@@ -13,11 +13,15 @@ use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
 use crate::ingest::chunk::{ChunkLimits, Chunker};
+use crate::ingest::reader::Reader;
 use crate::ingest::source::SourceLimits;
 use crate::ingest::{self, Indexer};
 use crate::ledger::{Ledger, LedgerError};
 use crate::store::{EdgeStore, QdrantStore, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
+
+/// In the models folder: the library that decodes PDF files.
+pub const PDFIUM: &str = "pdfium/libpdfium.so";
 
 /// The parts of a running cairn, and the lock that makes the data folder theirs.
 pub struct App {
@@ -91,6 +95,12 @@ impl App {
             ledger: ledger.clone(),
             chunker: Arc::new(Chunker::new(embedder.token_counter().clone(), limits)),
             source_limits: SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() },
+            reader: Arc::new(Reader::new(
+                config.program.clone(),
+                config.models_dir.join(PDFIUM),
+                config.extract.clone(),
+                config.ingest.documents_in_flight,
+            )),
             chunks_per_batch: config.ingest.chunks_per_batch,
         };
         let answerer = Arc::new(Answerer {

@@ -130,8 +130,12 @@ pub struct Chunk {
     /// Counts the document's chunks from 0, in reading order.
     pub ordinal: u32,
     pub span: Span,
+    /// The page or slide that the chunk begins on, counted from 1; None where there are none.
+    pub page: Option<u32>,
     /// The headings above the chunk, outermost first; embedded with it, not part of its text.
     pub headings: Vec<String>,
+    /// The head of the table that the chunk has rows of; embedded with it, not part of its text.
+    pub table_head: Option<String>,
     pub text: String,
 }
 

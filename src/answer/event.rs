@@ -26,6 +26,8 @@ pub struct Citation {
     pub document: DocumentId,
     pub external_id: String,
     pub title: String,
+    /// The page that the passage begins on, counted from 1.
+    pub page: Option<u32>,
     pub headings: Vec<String>,
     /// Bytes of the document's extracted text.
     pub span: Span,

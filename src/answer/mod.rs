@@ -363,6 +363,7 @@ fn cite_passage(passages: &[Passage], number: usize, mark: Span) -> Citation {
         document: hit.document,
         external_id: hit.external_id.clone(),
         title: hit.title.clone(),
+        page: hit.chunk.page,
         headings: hit.chunk.headings.clone(),
         span: hit.chunk.span,
         quote: hit.chunk.text.clone(),
@@ -430,7 +431,9 @@ pub(crate) mod tests {
                 chunk: Chunk {
                     ordinal: 0,
                     span: Span { start: 100, end: 100 + text.len() },
+                    page: None,
                     headings: vec!["Guide".into(), "Install".into()],
+                    table_head: None,
                     text: text.into(),
                 },
                 score: 0.5,

@@ -28,7 +28,8 @@ pub(super) fn judge(question: &str, hits: Vec<Hit>, sparse: &SparseEmbedder) -> 
     let asked: HashSet<u32> = sparse.question(question).indices.into_iter().collect();
     hits.into_iter()
         .map(|hit| {
-            let text = format!("{}\n{}\n{}", hit.title, hit.chunk.headings.join("\n"), hit.chunk.text);
+            let head = hit.chunk.table_head.as_deref().unwrap_or_default();
+            let text = format!("{}\n{}\n{head}\n{}", hit.title, hit.chunk.headings.join("\n"), hit.chunk.text);
             let relevance = hit.similarity + COVERAGE_WEIGHT * coverage(&asked, &sparse.question(&text).indices);
             Judged { hit, relevance }
         })

@@ -54,8 +54,15 @@ impl Prompt {
         let sources: Vec<_> = passages
             .iter()
             .map(|passage| {
-                let hit = &passage.hit;
-                context! { number => passage.number, title => &hit.title, headings => &hit.chunk.headings, text => &hit.chunk.text }
+                let (hit, chunk) = (&passage.hit, &passage.hit.chunk);
+                context! {
+                    number => passage.number,
+                    title => &hit.title,
+                    page => chunk.page,
+                    headings => &chunk.headings,
+                    table_head => &chunk.table_head,
+                    text => &chunk.text,
+                }
             })
             .collect();
         let template = self.environment.get_template(NAME)?;

@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::config::Config;
 use crate::document::CollectionName;
+use crate::ingest::reader;
 use crate::telemetry;
 
 /// How long work on the blocking pool may still take when a command has ended.
@@ -71,6 +72,9 @@ enum Command {
     /// List and fetch embedding models
     #[command(subcommand)]
     Models(models::ModelsCommand),
+    /// Read files that come on standard input, for another cairn
+    #[command(hide = true)]
+    Extract,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -80,6 +84,10 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 /// Runs one command to its end.
 pub fn run(cli: Cli) -> ExitCode {
+    if matches!(cli.command, Command::Extract) {
+        // One thread and nothing open, so that it can be confined.
+        return reader::run_child().map_or_else(|error| complain(&error.into()), |()| ExitCode::SUCCESS);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return complain(&anyhow::Error::new(error).context("start the runtime")),
@@ -110,6 +118,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             migrate::run(args, config).await
         }
         Command::Models(command) => models::run(command, global.load("warn", &[])?).await,
+        Command::Extract => unreachable!("it runs without a runtime"),
     }
 }
 

@@ -51,7 +51,8 @@ impl AnswerPrinter {
         for citation in &self.citations {
             if citation.number != last {
                 let place = place(&citation.title, &citation.headings);
-                writeln!(out, "  [{}] {place}\n      {}", citation.number, shown(&citation.uri))?;
+                let page = page(citation.page);
+                writeln!(out, "  [{}] {place}{page}\n      {}", citation.number, shown(&citation.uri))?;
                 last = citation.number;
             }
             let (quote, span) = (one_line(&citation.quote), citation.span);
@@ -76,7 +77,7 @@ fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {
 /// A passage found by a search.
 pub(super) fn passage(source: &SourceWire, out: &mut impl Write) -> io::Result<()> {
     let place = place(&source.title, &source.headings);
-    writeln!(out, "{:>2}. {place}", source.number)?;
+    writeln!(out, "{:>2}. {place}{}", source.number, page(source.page))?;
     writeln!(out, "    score {:.3}, similarity {:.2}, {}", source.score, source.similarity, shown(&source.uri))?;
     writeln!(out, "    {}", one_line(&source.text))
 }
@@ -85,6 +86,10 @@ pub(super) fn passage(source: &SourceWire, out: &mut impl Write) -> io::Result<(
 fn place(title: &str, headings: &[String]) -> String {
     let below = headings.iter().map(String::as_str).filter(|heading| *heading != title);
     shown(&std::iter::once(title).chain(below).collect::<Vec<_>>().join(" > "))
+}
+
+fn page(number: Option<u32>) -> String {
+    number.map_or(String::new(), |number| format!(", page {number}"))
 }
 
 fn one_line(text: &str) -> String {

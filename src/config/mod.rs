@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use raw::{Answer, Ingest, Log, LogFormat, Quantization, Retrieval, Server};
+pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
 
@@ -24,7 +24,8 @@ const FILE_DEFAULT: &str = "cairn.toml";
 const FILE_VARIABLE: &str = "CAIRN_CONFIG";
 /// More than this of each search, and a question is a download.
 pub const CANDIDATES_MAX: usize = 10_000;
-const TELEMETRY_OFF: &str = "ORT_DISABLE_TELEMETRY";
+/// Switches ONNX Runtime's telemetry off, where it is 1.
+pub const TELEMETRY_OFF: &str = "ORT_DISABLE_TELEMETRY";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
 
 /// Everything that cairn was told, checked.
@@ -34,6 +35,9 @@ pub struct Config {
     pub models_dir: PathBuf,
     pub embed: Embed,
     pub ingest: Ingest,
+    pub extract: Extract,
+    /// Started again to read files in.
+    pub program: PathBuf,
     pub store: Store,
     pub retrieval: Retrieval,
     /// None: answers are extractive.
@@ -96,6 +100,8 @@ pub enum ConfigError {
     Read(#[from] config::ConfigError),
     #[error("read {path}: {cause}")]
     Secret { path: PathBuf, cause: std::io::Error },
+    #[error("find this program's own file: {0}")]
+    Program(std::io::Error),
     #[error("{0}")]
     Invalid(String),
 }
@@ -166,6 +172,8 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
         embed: embed(raw.embed)?,
         ingest: raw.ingest,
+        extract: raw.extract,
+        program: std::env::current_exe().map_err(ConfigError::Program)?,
         store: store::resolve(raw.store)?,
         retrieval: raw.retrieval,
         chat: chat(raw.chat, environment)?,

@@ -20,6 +20,7 @@ pub(super) struct Raw {
     pub(super) models: Folder,
     pub(super) embed: Embed,
     pub(super) ingest: Ingest,
+    pub(super) extract: Extract,
     pub(super) store: Store,
     pub(super) retrieval: Retrieval,
     pub(super) chat: Chat,
@@ -62,6 +63,22 @@ pub struct Ingest {
     pub file_bytes_max: ByteSize,
     pub documents_in_flight: usize,
     pub chunks_per_batch: usize,
+}
+
+/// What reading one file may take. See `config/default.toml` for each key's meaning.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Extract {
+    #[serde(with = "humantime_serde")]
+    pub time_max: Duration,
+    #[serde(with = "humantime_serde")]
+    pub cpu_time_max: Duration,
+    pub memory_max: ByteSize,
+    pub output_bytes_max: ByteSize,
+    pub members_max: usize,
+    pub member_bytes_max: ByteSize,
+    pub unpacked_bytes_max: ByteSize,
+    pub json_fields: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

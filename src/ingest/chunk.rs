@@ -8,6 +8,7 @@
 mod outline;
 mod place;
 mod split;
+mod table;
 
 #[cfg(test)]
 mod laws;
@@ -20,10 +21,11 @@ use crate::ingest::extract::Extracted;
 
 use outline::Outline;
 use split::Splitter;
+use table::Tables;
 
 /// Part of the index's fingerprint: changes whenever the same file would be cut or embedded otherwise than before, be it
 /// because its text is extracted otherwise.
-pub const CHUNKER_VERSION: &str = "1";
+pub const CHUNKER_VERSION: &str = "2";
 
 /// Between the headings of a path.
 const PATH_SEPARATOR: &str = " > ";
@@ -63,6 +65,8 @@ impl Chunker {
         let (title, text) = (title.trim(), extracted.text.as_str());
         let outline = Outline::new(&extracted.headings);
         let path_of_none = self.fitted_path(title, Vec::new());
+        let tables = Tables { text, tables: &extracted.tables };
+        let table_head = |start: usize| tables.head(start, &self.tokens, self.limits.chunk_tokens_max);
         let mut chunks: Vec<Chunk> = Vec::new();
         for section in outline.sections(text, &self.tokens) {
             let paths: Vec<(usize, Vec<String>)> =
@@ -70,14 +74,18 @@ impl Chunker {
             // A section has headings at its beginning only, and a chunk stands under the last that it goes past.
             let headings_at = |end: usize| paths.iter().rev().find(|(start, _)| *start < end).map(|(_, path)| path);
             let headings_of = |span: &Range<usize>| headings_at(span.end).unwrap_or(&path_of_none).as_slice();
-            let fits = |span: &Range<usize>| self.fits(title, headings_of(span), piece(text, span));
-            let splitter = Splitter { text, kind: extracted.kind, tokens: &self.tokens, fits: &fits };
+            let fits = |span: &Range<usize>| {
+                self.fits(&with_path(title, headings_of(span), table_head(span.start), piece(text, span)))
+            };
+            let splitter = Splitter { text, form: extracted.kind.into(), tables, tokens: &self.tokens, fits: &fits };
             let path = path_line(title, headings_of(&section));
             for span in splitter.split(section, self.body_tokens_max(&path)) {
                 let ordinal = u32::try_from(chunks.len()).expect("a file has fewer than 2^32 bytes, so fewer chunks");
                 let chunk = Chunk {
                     ordinal,
+                    page: page(&extracted.pages, span.start),
                     headings: headings_of(&span).to_vec(),
+                    table_head: table_head(span.start).map(str::to_owned),
                     text: piece(text, &span).to_owned(),
                     span: Span { start: span.start, end: span.end },
                 };
@@ -88,9 +96,9 @@ impl Chunker {
         chunks
     }
 
-    fn fits(&self, title: &str, headings: &[String], body: &str) -> bool {
+    fn fits(&self, embedded: &str) -> bool {
         let tokens_max = self.limits.chunk_tokens_max.saturating_sub(self.tokens.special_tokens());
-        !self.is_over(&with_path(title, headings, body), tokens_max)
+        !self.is_over(embedded, tokens_max)
     }
 
     /// Counting is slow, so texts that are too long in bytes aren't counted at all.
@@ -146,14 +154,21 @@ impl Chunker {
     }
 }
 
-/// The text that is embedded for `chunk`: its heading path on the first line, then its own text.
+/// The text that is embedded for `chunk`: its heading path on the first line, the head of its table, then its own text.
 pub fn embedded_text(title: &str, chunk: &Chunk) -> String {
-    with_path(title, &chunk.headings, &chunk.text)
+    with_path(title, &chunk.headings, chunk.table_head.as_deref(), &chunk.text)
 }
 
-fn with_path(title: &str, headings: &[String], body: &str) -> String {
+fn with_path(title: &str, headings: &[String], table_head: Option<&str>, body: &str) -> String {
     let path = path_line(title, headings);
-    if path.is_empty() { body.to_owned() } else { format!("{path}\n{body}") }
+    let lines = [Some(path.as_str()).filter(|path| !path.is_empty()), table_head, Some(body)];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// The page that a place is on, counted from 1.
+fn page(pages: &[usize], start: usize) -> Option<u32> {
+    let number = pages.partition_point(|page| *page <= start);
+    u32::try_from(number).ok().filter(|number| *number > 0)
 }
 
 /// "Title > Install > Linux". The title leads unless the first heading is the title.

@@ -6,6 +6,7 @@
 pub mod chunk;
 pub mod extract;
 pub mod meta;
+pub mod reader;
 pub mod source;
 pub mod worker;
 
@@ -20,8 +21,9 @@ use crate::ledger::{Claim, Content, Ledger, LedgerError};
 use crate::store::{POINT_VERSION, Point, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
 use chunk::{CHUNKER_VERSION, ChunkLimits, Chunker, embedded_text};
-use extract::{ExtractError, Extracted};
+use extract::Extracted;
 use meta::MetaError;
+use reader::{ReadError, Reader};
 use source::{Found, SourceError, SourceLimits};
 
 /// Turns documents into points, one at a time.
@@ -31,6 +33,7 @@ pub struct Indexer {
     pub store: Arc<dyn VectorStore>,
     pub ledger: Ledger,
     pub chunker: Arc<Chunker>,
+    pub reader: Arc<Reader>,
     pub source_limits: SourceLimits,
     pub chunks_per_batch: usize,
 }
@@ -61,7 +64,7 @@ pub enum IngestError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
-    Extract(#[from] ExtractError),
+    Read(#[from] ReadError),
     #[error(transparent)]
     Meta(#[from] MetaError),
     #[error(transparent)]
@@ -78,7 +81,8 @@ impl IngestError {
     pub fn class(&self) -> Class {
         match self {
             Self::Source(_) => Class::Unavailable,
-            Self::Extract(_) | Self::Meta(_) => Class::Invalid,
+            Self::Read(error) => error.class(),
+            Self::Meta(_) => Class::Invalid,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Ledger(error) => error.class(),
@@ -116,6 +120,7 @@ impl Indexer {
         }
         let (extracted, allow) = match self.extract(found, file.bytes, file.sidecar).await {
             Ok(extracted) => extracted,
+            Err(error) if error.class() != Class::Invalid => return Err(error),
             Err(error) => {
                 // What it held before is gone from the source, so it must not answer any more.
                 self.store.delete_document(document).await?;
@@ -191,14 +196,10 @@ impl Indexer {
         bytes: Vec<u8>,
         sidecar: Result<Option<String>, String>,
     ) -> Result<(Extracted, Allow), IngestError> {
-        let kind = found.kind;
-        blocking(move || {
-            let extracted = extract::extract(kind, &bytes)?;
-            let sidecar = sidecar.map_err(MetaError::Sidecar)?;
-            let allow = meta::allow(extracted.front_matter.as_ref(), sidecar.as_deref())?;
-            Ok((extracted, allow))
-        })
-        .await?
+        let extracted = self.reader.read(&file_name(&found.path), bytes).await?;
+        let sidecar = sidecar.map_err(MetaError::Sidecar)?;
+        let allow = meta::allow(extracted.front_matter.as_ref(), sidecar.as_deref())?;
+        Ok((extracted, allow))
     }
 
     async fn split(&self, title: &str, extracted: Extracted) -> Result<Vec<Chunk>, IngestError> {

@@ -79,6 +79,8 @@ pub struct SourceWire {
     pub title: String,
     /// The headings above the passage, outermost first.
     pub headings: Vec<String>,
+    /// The page or slide that the passage begins on, from 1, where the document has pages.
+    pub page: Option<u32>,
     pub span: SpanWire,
     pub text: String,
     /// Orders the passages of one search; means nothing beyond it.
@@ -98,6 +100,8 @@ pub struct CitationWire {
     pub uri: String,
     pub title: String,
     pub headings: Vec<String>,
+    /// The page or slide that the passage begins on, from 1, where the document has pages.
+    pub page: Option<u32>,
     /// Where the quote stands in the document.
     pub span: SpanWire,
     pub quote: String,
@@ -333,6 +337,7 @@ impl From<Passage> for SourceWire {
             uri: uri(&hit.external_id),
             title: hit.title,
             headings: hit.chunk.headings,
+            page: hit.chunk.page,
             span: hit.chunk.span.into(),
             text: hit.chunk.text,
             score: hit.score,
@@ -350,6 +355,7 @@ impl From<Citation> for CitationWire {
             uri: uri(&citation.external_id),
             title: citation.title,
             headings: citation.headings,
+            page: citation.page,
             span: citation.span.into(),
             quote: citation.quote,
         }

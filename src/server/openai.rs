@@ -125,6 +125,8 @@ struct UrlCitation {
     number: usize,
     document_id: String,
     headings: Vec<String>,
+    /// The page or slide that the passage begins on, from 1, where the document has pages.
+    page: Option<u32>,
     /// Bytes of the document's extracted text.
     span: SpanWire,
     quote: String,
@@ -365,6 +367,7 @@ fn annotation(citation: Citation, content: &str) -> Annotation {
             number: citation.number,
             document_id: citation.document.to_string(),
             headings: citation.headings,
+            page: citation.page,
             span: citation.span.into(),
             quote: citation.quote,
         },

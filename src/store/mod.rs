@@ -22,7 +22,7 @@ use crate::embed::SparseVector;
 use crate::error::Class;
 
 /// Part of an index's fingerprint: changes when points carry something else than before.
-pub const POINT_VERSION: &str = "1";
+pub const POINT_VERSION: &str = "2";
 
 /// One chunk with its vectors, ready to be found.
 #[derive(Debug, Clone)]

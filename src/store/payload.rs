@@ -17,7 +17,9 @@ pub(super) mod key {
     pub(super) const EXTERNAL_ID: &str = "external_id";
     pub(super) const TITLE: &str = "title";
     pub(super) const ORDINAL: &str = "ordinal";
+    pub(super) const PAGE: &str = "page";
     pub(super) const HEADINGS: &str = "headings";
+    pub(super) const TABLE_HEAD: &str = "table_head";
     pub(super) const START: &str = "start";
     pub(super) const END: &str = "end";
     pub(super) const TEXT: &str = "text";
@@ -40,7 +42,9 @@ pub(super) fn write(point: &Point) -> Value {
         key::EXTERNAL_ID: point.external_id,
         key::TITLE: point.title,
         key::ORDINAL: point.chunk.ordinal,
+        key::PAGE: point.chunk.page,
         key::HEADINGS: point.chunk.headings,
+        key::TABLE_HEAD: point.chunk.table_head,
         key::START: point.chunk.span.start,
         key::END: point.chunk.span.end,
         key::TEXT: point.chunk.text,
@@ -97,6 +101,8 @@ fn chunk(payload: &Map<String, Value>) -> Option<Chunk> {
     Some(Chunk {
         ordinal: u32::try_from(offset(key::ORDINAL)?).ok()?,
         span: Span { start: offset(key::START)?, end: offset(key::END)? },
+        page: offset(key::PAGE).and_then(|page| u32::try_from(page).ok()),
+        table_head: text(payload, key::TABLE_HEAD),
         headings: headings.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         text: text(payload, key::TEXT)?,
     })

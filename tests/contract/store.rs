@@ -432,7 +432,9 @@ pub(crate) fn point(collection: &str, document: &str, text: &str, dense: [f32; D
         chunk: Chunk {
             ordinal: 0,
             span: Span { start: 0, end: text.len() },
+            page: None,
             headings: vec!["Heading".into()],
+            table_head: None,
             text: text.to_owned(),
         },
         dense: dense.to_vec(),

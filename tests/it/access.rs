@@ -184,7 +184,9 @@ async fn change(
                 chunk: Chunk {
                     ordinal: 0,
                     span: Span { start: 0, end: TEXTS[text].len() },
+                    page: None,
                     headings: Vec::new(),
+                    table_head: None,
                     text: TEXTS[text].to_owned(),
                 },
                 dense: vectors.dense[text].to_vec(),

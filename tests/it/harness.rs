@@ -103,7 +103,8 @@ impl Sandbox {
     pub(crate) fn config(&self) -> Config {
         let mut environment: Environment = self.variables.clone().into_iter().collect();
         environment.insert("HOME".into(), self.path("home").to_str().unwrap().into());
-        Config::from_layers(Some(&self.path("empty.toml")), &environment, &[]).unwrap()
+        let config = Config::from_layers(Some(&self.path("empty.toml")), &environment, &[]).unwrap();
+        Config { program: env!("CARGO_BIN_EXE_cairn").into(), ..config }
     }
 
     pub(crate) async fn open(&self) -> App {

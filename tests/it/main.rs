@@ -29,6 +29,7 @@ mod keys;
 mod migrate;
 mod paths;
 mod qdrant;
+mod reading;
 mod recall;
 mod shutdown;
 mod tidy;

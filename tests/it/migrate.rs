@@ -342,7 +342,9 @@ fn point(collection: &CollectionName, number: u32, ordinal: u32) -> Point {
         chunk: Chunk {
             ordinal,
             span: Span { start: 0, end: text.len() },
+            page: None,
             headings: vec!["Guide".into(), "Größe".into()],
+            table_head: None,
             text: text.clone(),
         },
         dense: vec![angle.cos(), angle.sin(), 0.1, f32::from(number.is_multiple_of(2))],

@@ -6,9 +6,8 @@ mod ingesting;
 mod prompting;
 
 use std::fs;
-use std::path::Path;
 
-use cairn::ingest::extract::{Extracted, FileKind, extract};
+use cairn::ingest::extract::{ExtractLimits, Extracted, extract};
 
 use crate::harness::Answer;
 
@@ -31,6 +30,5 @@ pub(crate) fn marks(text: &str) -> Vec<usize> {
 
 /// The document as it is searched.
 fn extracted(external_id: &str) -> Extracted {
-    let path = Path::new(external_id);
-    extract(FileKind::of(path).unwrap(), &fs::read(path).unwrap()).unwrap()
+    extract(external_id, &fs::read(external_id).unwrap(), &ExtractLimits::default(), Err("no PDFs")).unwrap()
 }

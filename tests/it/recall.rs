@@ -92,7 +92,14 @@ fn point(n: usize, dense: Vec<f32>) -> Point {
         external_id: n.to_string(),
         title: String::new(),
         allow: groups.chain([nobody]).collect::<Allow>(),
-        chunk: Chunk { ordinal: 0, span: Span { start: 0, end: 0 }, headings: Vec::new(), text: String::new() },
+        chunk: Chunk {
+            ordinal: 0,
+            span: Span { start: 0, end: 0 },
+            page: None,
+            headings: Vec::new(),
+            table_head: None,
+            text: String::new(),
+        },
         dense,
         sparse: SparseVector { indices: Vec::new(), values: Vec::new() },
     }

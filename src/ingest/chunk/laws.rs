@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingest::extract::{FileKind, Heading, Language, extract};
+use crate::ingest::extract::{self, ExtractLimits, FileKind, Heading};
 
 fn chunker(chunk_tokens_max: usize, heading_tokens_max: usize) -> Chunker {
     Chunker::new(TokenCounter::estimate(), ChunkLimits { chunk_tokens_max, heading_tokens_max })
@@ -50,9 +50,11 @@ fn the_laws_hold_for_our_own_source_and_for_a_real_manual() {
     let files = [files_below(&root.join("src")), files_below(&root.join("tests/fixtures/docs"))].concat();
     let mut count = 0;
     for path in files {
-        let Some(kind) = FileKind::of(&path) else { continue };
+        if FileKind::of(&path).is_none() {
+            continue;
+        }
         let bytes = fs::read(&path).expect("the repository can be read");
-        let extracted = extract(kind, &bytes).expect("every file of ours is text");
+        let extracted = extract(&path.to_string_lossy(), &bytes);
         let title = extracted.title.clone().unwrap_or_else(|| path.display().to_string());
         for (chunk_tokens_max, heading_tokens_max) in [(256, 64), (64, 32)] {
             count += lawful(&chunker(chunk_tokens_max, heading_tokens_max), &title, &extracted).len();
@@ -61,16 +63,12 @@ fn the_laws_hold_for_our_own_source_and_for_a_real_manual() {
     assert!(count > 100, "{count} chunks");
 }
 
-fn kinds() -> impl Strategy<Value = FileKind> {
-    prop_oneof![
-        Just(FileKind::Markdown),
-        Just(FileKind::Rst),
-        Just(FileKind::Text),
-        Just(FileKind::Html),
-        Just(FileKind::Code(Language::Rust)),
-        Just(FileKind::Code(Language::Python)),
-        Just(FileKind::Code(Language::Bash)),
-    ]
+fn extract(name: &str, bytes: &[u8]) -> Extracted {
+    extract::extract(name, bytes, &ExtractLimits::default(), Err("no PDFs here")).expect("it is text")
+}
+
+fn names() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a.md", "a.rst", "a.txt", "a.html", "a.rs", "a.py", "a.sh", "a.adoc", "a.csv"])
 }
 
 /// Lines as they stand in Markdown, and some that try to be mistaken for them.
@@ -92,13 +90,13 @@ fn markdown_like() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn the_laws_hold_for_any_text(
-        kind in kinds(),
+        name in names(),
         text in markdown_like(),
         title in "[A-Za-z ü]{0,120}",
         chunk_tokens_max in 32..300_usize,
         heading_tokens_max in 0..64_usize,
     ) {
-        let extracted = extract(kind, text.as_bytes()).expect("it is text");
+        let extracted = extract(name, text.as_bytes());
         lawful(&chunker(chunk_tokens_max, heading_tokens_max), &title, &extracted);
     }
 
@@ -117,13 +115,13 @@ proptest! {
             .collect();
         headings.sort_by_key(|heading| heading.start);
         headings.dedup_by_key(|heading| heading.start);
-        let extracted = Extracted { kind: FileKind::Rst, text, headings, title: None, front_matter: None };
+        let extracted = Extracted { text, headings, ..extract("a.rst", b"") };
         lawful(&chunker(64, 32), &title, &extracted);
     }
 }
 
 fn markdown(text: &str) -> Extracted {
-    extract(FileKind::Markdown, text.as_bytes()).expect("it is text")
+    extract("a.md", text.as_bytes())
 }
 
 #[test]
@@ -163,6 +161,19 @@ fn a_title_or_heading_that_is_too_long_is_shortened_in_the_path_only() {
     assert!(chunk.text.contains(&heading));
     let path = path_line(&title, &chunk.headings);
     assert!(path.starts_with("TTTT") && path.contains("… > hhhh") && path.ends_with('…'), "{path}");
+}
+
+#[test]
+fn a_long_table_is_cut_between_rows_and_each_piece_is_embedded_with_its_head() {
+    let rows: String = (0..200).map(|n| format!("{n},name {n},a place\n")).collect();
+    let extracted = extract("people.csv", format!("id,name,city\n{rows}").as_bytes());
+    let chunks = lawful(&chunker(128, 32), "People", &extracted);
+    assert!(chunks.len() > 5, "{}", chunks.len());
+    for chunk in chunks.iter().skip(1) {
+        assert!(chunk.text.starts_with("| ") && chunk.text.ends_with(" |"), "whole rows: {:?}", chunk.text);
+        assert!(embedded_text("People", chunk).contains("| id | name | city |"), "{chunk:?}");
+        assert!(!chunk.text.contains("| id |"), "what is cited is what the document says");
+    }
 }
 
 #[test]

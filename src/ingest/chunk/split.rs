@@ -11,9 +11,10 @@ use std::ops::Range;
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
 use super::place::{Fence, best_cut, lead_in, leads, middle};
+use super::table::{self, Tables};
 use super::{TOKEN_BYTES_MAX, piece};
 use crate::embed::TokenCounter;
-use crate::ingest::extract::FileKind;
+use crate::ingest::extract::{FileKind, Language};
 
 /// How many pieces of full length are split off in one go. Much fewer, and the ends of stretches, which are also the
 /// ends of pieces, begin to show; many more, and the time grows with the square of them.
@@ -23,10 +24,55 @@ const SMALL_PART: usize = 4;
 /// A piece with less than this part says nothing alone (`}`, `impl Parser`): it shares its neighbour's text.
 const SCRAP_PART: usize = 6;
 
+/// What a text is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Markdown,
+    Plain,
+    Code(Language),
+}
+
+impl From<FileKind> for Form {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Code(language) => Self::Code(language),
+            FileKind::Rst | FileKind::AsciiDoc | FileKind::Text => Self::Plain,
+            // Whatever else is read becomes Markdown, or like it.
+            FileKind::Markdown
+            | FileKind::Html
+            | FileKind::Json
+            | FileKind::JsonLines
+            | FileKind::Xml
+            | FileKind::Notebook
+            | FileKind::Csv
+            | FileKind::Pdf
+            | FileKind::Docx
+            | FileKind::Pptx
+            | FileKind::Odt
+            | FileKind::Odp
+            | FileKind::Epub
+            | FileKind::Rtf
+            | FileKind::Doc
+            | FileKind::Ppt
+            | FileKind::Xls
+            | FileKind::Xlsx
+            | FileKind::Xlsb
+            | FileKind::Ods
+            | FileKind::Eml
+            | FileKind::Msg
+            | FileKind::Zip
+            | FileKind::Tar
+            | FileKind::Gzip
+            | FileKind::Xz => Self::Markdown,
+        }
+    }
+}
+
 /// Splits the sections of one text.
 pub(super) struct Splitter<'a> {
     pub(super) text: &'a str,
-    pub(super) kind: FileKind,
+    pub(super) form: Form,
+    pub(super) tables: Tables<'a>,
     pub(super) tokens: &'a TokenCounter,
     /// Whether a piece is short enough for a chunk.
     pub(super) fits: &'a dyn Fn(&Range<usize>) -> bool,
@@ -43,13 +89,39 @@ impl Splitter<'_> {
         if (self.fits)(&section) {
             return vec![section];
         }
+        let (mut pieces, mut at) = (Vec::new(), section.start);
+        for mut rows in self.tables.within(&section) {
+            pieces.extend(self.prose(at..rows.start, tokens_max));
+            at = rows.end;
+            // A line that leads to the table goes with it.
+            if let Some(lead) = pieces.pop_if(|last| self.is_below(last, tokens_max / SCRAP_PART)) {
+                rows.start = lead.start;
+            }
+            for run in table::runs(self.text, rows, self.tokens, tokens_max) {
+                self.push_fitting(run, &mut pieces);
+            }
+        }
+        pieces.extend(self.prose(at..section.end, tokens_max));
+        pieces
+    }
+
+    /// Pieces of what is no table.
+    fn prose(&self, range: Range<usize>, tokens_max: usize) -> Vec<Range<usize>> {
+        let range = trimmed(self.text, range);
+        if range.is_empty() {
+            return Vec::new();
+        }
         let mut pieces = Vec::new();
-        for (stretch, fence) in self.stretches(section, tokens_max) {
+        for (stretch, fence) in self.stretches(range, tokens_max) {
             for range in self.cut(stretch, fence, tokens_max) {
                 self.push_fitting(range, &mut pieces);
             }
         }
         self.without_scraps(pieces, tokens_max)
+    }
+
+    fn is_below(&self, range: &Range<usize>, tokens: usize) -> bool {
+        range.len() < tokens * TOKEN_BYTES_MAX && self.tokens.count(piece(self.text, range)) < tokens
     }
 
     /// `section` in parts that are split one after the other, with the code block that is open where each begins.
@@ -97,9 +169,9 @@ impl Splitter<'_> {
     }
 
     fn lead_in(&self, range: &Range<usize>) -> Option<usize> {
-        match self.kind {
-            FileKind::Markdown | FileKind::Html | FileKind::Rst | FileKind::Text => lead_in(piece(self.text, range)),
-            FileKind::Code(_) => None,
+        match self.form {
+            Form::Markdown | Form::Plain => lead_in(piece(self.text, range)),
+            Form::Code(_) => None,
         }
     }
 
@@ -108,15 +180,13 @@ impl Splitter<'_> {
         let config = || ChunkConfig::new(tokens_max).with_sizer(sizer);
         let placed = |(at, found): (usize, &str)| range.start + at..range.start + at + found.len();
         let as_text = || TextSplitter::new(config()).chunk_indices(text).map(placed).collect();
-        match self.kind {
-            FileKind::Markdown | FileKind::Html => {
-                MarkdownSplitter::new(config()).chunk_indices(text).map(placed).collect()
-            }
-            FileKind::Code(language) => match language.splitter(config()) {
+        match self.form {
+            Form::Markdown => MarkdownSplitter::new(config()).chunk_indices(text).map(placed).collect(),
+            Form::Code(language) => match language.splitter(config()) {
                 Ok(splitter) => splitter.chunk_indices(text).map(placed).collect(),
                 Err(_) => as_text(),
             },
-            FileKind::Rst | FileKind::Text => as_text(),
+            Form::Plain => as_text(),
         }
     }
 
@@ -137,11 +207,8 @@ impl Splitter<'_> {
     /// `pieces`, of which the small ones have joined a neighbour where both fit, and of which scraps have joined one
     /// even where the two together have to be cut elsewhere.
     fn without_scraps(&self, pieces: Vec<Range<usize>>, tokens_max: usize) -> Vec<Range<usize>> {
-        let below = |range: &Range<usize>, tokens: usize| {
-            range.len() < tokens * TOKEN_BYTES_MAX && self.tokens.count(piece(self.text, range)) < tokens
-        };
-        let is_small = |range: &Range<usize>| below(range, tokens_max / SMALL_PART);
-        let is_scrap = |range: &Range<usize>| below(range, tokens_max / SCRAP_PART);
+        let is_small = |range: &Range<usize>| self.is_below(range, tokens_max / SMALL_PART);
+        let is_scrap = |range: &Range<usize>| self.is_below(range, tokens_max / SCRAP_PART);
         let mut joined: Vec<Range<usize>> = Vec::with_capacity(pieces.len());
         let mut pieces = pieces.into_iter().peekable();
         while let Some(range) = pieces.next() {
@@ -167,9 +234,9 @@ impl Splitter<'_> {
     /// Whether a scrap belongs to what follows it rather than to what is before it.
     fn opens(&self, range: &Range<usize>) -> bool {
         let text = piece(self.text, range);
-        match self.kind {
-            FileKind::Markdown | FileKind::Html | FileKind::Rst | FileKind::Text => leads(text),
-            FileKind::Code(_) => !text.starts_with(['}', ')', ']']),
+        match self.form {
+            Form::Markdown | Form::Plain => leads(text),
+            Form::Code(_) => !text.starts_with(['}', ')', ']']),
         }
     }
 }
@@ -201,12 +268,12 @@ fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::extract::Language;
 
     fn pieces(text: &str, kind: FileKind, tokens_max: usize) -> Vec<&str> {
         let tokens = TokenCounter::estimate();
         let fits = |span: &Range<usize>| tokens.count(piece(text, span)) <= tokens_max;
-        let splitter = Splitter { text, kind, tokens: &tokens, fits: &fits };
+        let tables = Tables { text, tables: &[] };
+        let splitter = Splitter { text, form: kind.into(), tables, tokens: &tokens, fits: &fits };
         splitter.split(0..text.len(), tokens_max).iter().map(|span| piece(text, span)).collect()
     }
 

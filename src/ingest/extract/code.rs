@@ -3,10 +3,11 @@
 //! A language is known by the file's extension alone. Parsing is left to tree-sitter, which makes something of any
 //! text, so broken code is cut as well as it goes and is never an error.
 
+use serde::{Deserialize, Serialize};
 use text_splitter::{ChunkConfig, ChunkSizer, CodeSplitter, CodeSplitterError};
 
 /// A language with a tree-sitter grammar in cairn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Language {
     Rust,
     Python,

@@ -25,10 +25,18 @@ pub(super) enum Declared {
 pub(super) fn decode(bytes: &[u8], declared: Declared) -> Result<String, ExtractError> {
     let text = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding.decode_with_bom_removal(bytes).0.into_owned(),
-        None if bytes.contains(&0) => return Err(ExtractError::Binary),
+        None if bytes.contains(&0) => return Err(ExtractError::NotText),
         None => without_mark(bytes, declared),
     };
-    if is_text(&text) { Ok(with_plain_line_ends(text)) } else { Err(ExtractError::Binary) }
+    if is_text(&text) { Ok(with_plain_line_ends(text)) } else { Err(ExtractError::NotText) }
+}
+
+/// Whether the beginning of a file may be that of a text. It may end within a character.
+pub(super) fn seems_text(head: &[u8]) -> bool {
+    match Encoding::for_bom(head) {
+        Some(_) => true,
+        None => !head.contains(&0) && is_text(&String::from_utf8_lossy(head)),
+    }
 }
 
 fn without_mark(bytes: &[u8], declared: Declared) -> String {
@@ -140,7 +148,7 @@ mod tests {
     fn bytes_that_are_no_text_are_refused() {
         let noise: Vec<u8> = (0..4096_u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0] | 1).collect();
         for bytes in [b"\x7fELF\x02\0\x01".as_slice(), b"\xff\xfe\0\0a\0".as_slice(), noise.as_slice()] {
-            assert!(matches!(decode(bytes, Declared::Nowhere), Err(ExtractError::Binary)));
+            assert!(matches!(decode(bytes, Declared::Nowhere), Err(ExtractError::NotText)));
         }
     }
 }

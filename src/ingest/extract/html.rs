@@ -80,9 +80,9 @@ pub(super) fn extract(page: &str) -> Result<Extracted, ExtractError> {
         text = to_markdown(page, NAVIGATION)?;
     }
     text = with_boxes_as_prose(&text);
-    let headings = markdown::headings(&text);
-    let title = declared_title(page)?.or_else(|| markdown::title_of(&headings));
-    Ok(Extracted { kind: FileKind::Html, text, headings, title, front_matter: None })
+    let body = markdown::body(&text, FileKind::Html);
+    let title = declared_title(page)?.or(body.title);
+    Ok(Extracted { title, ..body })
 }
 
 fn to_markdown(page: &str, excluded: &[&str]) -> Result<String, ExtractError> {
@@ -108,13 +108,13 @@ fn to_markdown(page: &str, excluded: &[&str]) -> Result<String, ExtractError> {
 
 fn converted(page: &str, options: ConversionOptions) -> Result<String, ExtractError> {
     let bytes_max = page.len().saturating_mul(GROWTH_TIMES_MAX).max(GROWTH_BYTES_MIN);
-    let result = convert(page, options).map_err(ExtractError::Html)?;
+    let result = convert(page, options).map_err(ExtractError::damaged)?;
     if result.warnings.iter().any(|warning| warning.kind == WarningKind::DepthLimitExceeded) {
-        return Err(ExtractError::HtmlDepth { depth_max: DEPTH_MAX });
+        return Err(ExtractError::TooDeep { what: "elements of the page", limit: DEPTH_MAX });
     }
     let text = result.content.unwrap_or_default();
     if text.len() > bytes_max {
-        return Err(ExtractError::HtmlGrowth { times_max: GROWTH_TIMES_MAX });
+        return Err(ExtractError::TooLarge { what: "bytes of text in the page", limit: bytes_max as u64 });
     }
     Ok(tidy(&text))
 }
@@ -286,13 +286,13 @@ mod tests {
     #[test]
     fn a_page_that_is_nested_too_deep_is_refused_and_never_cut() {
         let deep = format!("{}deep{}", "<div>".repeat(3000), "</div>".repeat(3000));
-        assert!(matches!(extract(&deep), Err(ExtractError::HtmlDepth { .. })));
+        assert!(matches!(extract(&deep), Err(ExtractError::TooDeep { .. })));
     }
 
     #[test]
     fn a_page_that_unfolds_beyond_measure_is_refused() {
         let bomb = format!("<table><tr>{}</table>", "<td colspan=1000>a".repeat(1000));
-        assert!(matches!(extract(&bomb), Err(ExtractError::HtmlGrowth { .. })));
+        assert!(matches!(extract(&bomb), Err(ExtractError::TooLarge { .. })));
     }
 
     #[test]

@@ -1,21 +1,41 @@
 //! Markdown → itself without front matter, with its headings and its title.
 //!
 //! ATX (`# Title`) and underlined headings count, as CommonMark has them; lines that merely look like one, in a code
-//! block for example, don't. Nor do headings inside lists and quotes: they don't divide the document.
+//! block for example, don't. Nor do headings and tables inside lists and quotes: they don't divide the document. A text
+//! whose quotes and lists are nested beyond all reason has neither; it stays as it is.
+
+use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::{Extracted, FileKind, FrontMatter, Heading, on_one_line};
+use super::{Extracted, FileKind, FrontMatter, Heading, Table, on_one_line};
+
+/// People nest no deeper. The parser takes time by the square of it.
+const NESTING_MAX: usize = 100;
 
 pub(super) fn extract(source: &str) -> Extracted {
     let Front { title, matter, text } = split_front_matter(source);
-    let headings = headings(text);
-    let title = title.or_else(|| title_of(&headings));
-    Extracted { kind: FileKind::Markdown, text: text.to_owned(), headings, title, front_matter: matter }
+    let body = body(text, FileKind::Markdown);
+    Extracted { title: title.or(body.title), front_matter: matter, ..body }
+}
+
+/// A text without front matter, whatever it was made from.
+pub(super) fn body(text: &str, kind: FileKind) -> Extracted {
+    let (headings, tables) = structure(text);
+    let title = title_of(&headings);
+    Extracted { headings, tables, title, ..Extracted::of(kind, text.to_owned()) }
 }
 
 /// The headings that divide `text`, in its order.
 pub(super) fn headings(text: &str) -> Vec<Heading> {
+    structure(text).0
+}
+
+/// The headings and tables that divide `text`, in its order.
+fn structure(text: &str) -> (Vec<Heading>, Vec<Table>) {
+    if is_nested_too_deep(text) {
+        return (Vec::new(), Vec::new());
+    }
     let options = Options::ENABLE_TABLES
         | Options::ENABLE_FOOTNOTES
         | Options::ENABLE_STRIKETHROUGH
@@ -23,6 +43,7 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
         | Options::ENABLE_HEADING_ATTRIBUTES
         | Options::ENABLE_GFM;
     let mut headings = Vec::new();
+    let mut tables = Vec::new();
     // How many lists and quotes are open.
     let mut depth = 0_usize;
     let mut open: Option<Heading> = None;
@@ -33,6 +54,7 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
                 open = Some(Heading { level: level as u8, title: String::new(), start });
             }
             Event::End(TagEnd::Heading(_)) => headings.extend(open.take().and_then(finished)),
+            Event::Start(Tag::Table(_)) if depth == 0 => tables.push(table(text, range)),
             Event::Start(Tag::BlockQuote(_) | Tag::List(_) | Tag::FootnoteDefinition(_)) => depth += 1,
             Event::End(TagEnd::BlockQuote(_) | TagEnd::List(_) | TagEnd::FootnoteDefinition) => {
                 depth = depth.saturating_sub(1);
@@ -58,7 +80,34 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
             | Event::TaskListMarker(_) => {}
         }
     }
-    headings
+    (headings, tables)
+}
+
+/// Its rows come after the header and the rule.
+fn table(text: &str, range: Range<usize>) -> Table {
+    let span = line_start(text, range.start)..range.end;
+    let lines = text.get(span.clone()).unwrap_or_default().split_inclusive('\n');
+    let rows_start = span.start + lines.take(2).map(str::len).sum::<usize>();
+    Table { span, rows_start }
+}
+
+/// Whether a line opens more quotes and lists than anybody would. An indented line may belong to as many lists as it is
+/// deep.
+fn is_nested_too_deep(text: &str) -> bool {
+    text.lines().any(|line| {
+        let (mut marks, mut spaces) = (0, 0);
+        for byte in line.bytes() {
+            match byte {
+                b' ' => spaces += 1,
+                b'\t' => spaces += 4,
+                b'>' | b'-' | b'+' | b'*' | b'.' | b')' => marks += 1,
+                b'0'..=b'9' => {}
+                _ => break,
+            }
+        }
+        let rule = marks > NESTING_MAX && line.bytes().all(|byte| matches!(byte, b' ' | b'-' | b'*'));
+        marks > 0 && marks + spaces / 2 > NESTING_MAX && !(rule && !line.contains("- -") && !line.contains("* *"))
+    })
 }
 
 /// The first heading of level 1, else the first heading.
@@ -194,6 +243,25 @@ mod tests {
         assert_eq!(extract("## B\n\n# C\n").title.as_deref(), Some("C"));
         assert_eq!(extract("## B\n\n### C\n").title.as_deref(), Some("B"));
         assert_eq!(extract("no headings\n").title, None);
+    }
+
+    #[test]
+    fn a_table_is_known_with_its_head() {
+        let made =
+            extract("a\n\n| k | v |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\nb\n\n- | x | y |\n  |---|---|\n  | 1 | 2 |\n");
+        let [table] = made.tables.as_slice() else { panic!("{:?}", made.tables) };
+        assert_eq!(&made.text[table.span.start..table.rows_start], "| k | v |\n|---|---|\n");
+        assert_eq!(&made.text[table.rows_start..table.span.end], "| 1 | 2 |\n| 3 | 4 |\n");
+    }
+
+    #[test]
+    fn a_text_nested_beyond_all_reason_is_read_in_no_time() {
+        let lists: String = (0..3000).map(|depth| format!("{}- x\n", "  ".repeat(depth))).collect();
+        for text in [">".repeat(50_000) + "x", "- ".repeat(50_000) + "x", "1. ".repeat(50_000), lists] {
+            assert_eq!(extract(&text).text, text);
+        }
+        let ruled = format!("# A\n\n{}\n\n{}\n", "-".repeat(200), "*".repeat(300));
+        assert_eq!(extract(&ruled).headings.len(), 1);
     }
 
     #[test]

@@ -1,41 +1,57 @@
-//! Bytes of a file → the text that is searched, with its headings and its title.
+//! Bytes of a file → the text that is searched, with its headings, pages, tables and title.
 //!
-//! In: what kind of file it is, and all of its bytes. Out: UTF-8 text with `\n` line ends, which every span of the
-//! document points into, and the headings in the order of the text. The same bytes always give the same text. An empty
-//! file gives an empty text, and the caller decides what that means. Does no I/O, and cuts nothing off in silence: what
-//! can't be read whole is an error.
+//! In: a name and all bytes of a file. Out: its text, UTF-8 with `\n` line ends, which every span of the document points
+//! into; of mails and archives, all that is in them, each part a section of its own. The same bytes always give the same text. An empty file gives an empty text, and the caller decides what that means. Does no I/O,
+//! and cuts nothing off in silence: what can't be read whole is an error, and what is left out is noted.
 
+mod archive;
+mod asciidoc;
 mod code;
+mod csv_table;
 mod decode;
+mod epub;
+mod error;
+mod grid;
 mod html;
+mod joined;
+mod json;
+mod kind;
+mod language;
+mod limits;
+mod mail;
 mod markdown;
+mod msg;
+mod notebook;
+mod ods;
+mod office;
+mod package;
+mod pdf;
 mod rst;
+mod sheet;
+mod writer;
+mod xml;
+mod xml_data;
+mod xml_doc;
 
-use std::path::Path;
+use std::ops::Range;
 
-use super::meta::SIDECAR_SUFFIX;
+use serde::{Deserialize, Serialize};
 
 pub use code::Language;
+pub use error::ExtractError;
+pub use json::JsonFields;
+pub use kind::FileKind;
+pub use limits::ExtractLimits;
+pub use pdf::Pdfium;
 
+use archive::Packing;
 use decode::Declared;
 
 /// A title goes wherever its document is named. Longer ones are paragraphs that somebody marked as headings.
 const TITLE_CHARS_MAX: usize = 300;
 
-/// What a file's name says about how to read it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum FileKind {
-    Markdown,
-    Html,
-    /// reStructuredText.
-    Rst,
-    /// Anything else that people read: prose, configuration, code without a grammar here.
-    Text,
-    Code(Language),
-}
-
 /// One heading of a text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heading {
     /// 1 is the outermost.
     pub level: u8,
@@ -45,20 +61,56 @@ pub struct Heading {
     pub start: usize,
 }
 
-/// A file as text. `headings` ascend by `start`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A table of the text. `span.start..rows_start` is its head (the header line and, in Markdown, the rule below it),
+/// which each chunk of later rows repeats; each row is one line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    pub span: Range<usize>,
+    pub rows_start: usize,
+}
+
+/// What a reader should know of a text beside what stands in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Note {
+    /// So many pages have no text layer: they need text recognition.
+    PagesWithoutText(u32),
+    /// So many members of an archive, or attachments of a mail, are no documents: pictures, for one.
+    OtherMembers(u32),
+    /// So many members of an archive are links or devices, which are never followed.
+    Links(u32),
+    /// So many outputs of a notebook are longer than a reader wants, and end in `[…]`.
+    OutputsShortened(u32),
+    /// So many members of an archive, or attachments of a mail, could not be read.
+    UnreadableMembers(u32),
+    /// So many pages of a PDF could not be read at all.
+    PagesDamaged(u32),
+    /// Its markup is broken, so it is taken as plain text, markup included.
+    TakenAsPlainText,
+}
+
+/// A file as text. `headings` ascend by `start`, `tables` by `span.start`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extracted {
     pub kind: FileKind,
+    /// Like Markdown; all offsets point into it.
     pub text: String,
     pub headings: Vec<Heading>,
+    /// Byte offsets at which pages or slides begin, the first one first, ascending; empty where there are none. An empty
+    /// page has the offset of the one after it.
+    pub pages: Vec<usize>,
+    /// Tables that can be cut between rows.
+    pub tables: Vec<Table>,
     /// What the document calls itself; None where it does not say.
     pub title: Option<String>,
+    /// The language that most of the text is in, as ISO 639-1 has it; None where that is not sure.
+    pub language: Option<String>,
     /// What stands before the text, for machines.
     pub front_matter: Option<FrontMatter>,
+    pub notes: Vec<Note>,
 }
 
 /// Settings at the head of a Markdown file, without their fences.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FrontMatter {
     Yaml(String),
     Toml(String),
@@ -66,47 +118,168 @@ pub enum FrontMatter {
     Broken(String),
 }
 
-/// Why a file gives no text. The file would have to change before another attempt can succeed.
-#[derive(Debug, thiserror::Error)]
-pub enum ExtractError {
-    #[error("read as text: the file is not text although its name says so")]
-    Binary,
-    #[error("convert from HTML: {0}")]
-    Html(html_to_markdown_rs::ConversionError),
-    #[error("convert from HTML: elements are nested more than {depth_max} deep")]
-    HtmlDepth { depth_max: usize },
-    #[error("convert from HTML: the page unfolds to more than {times_max} times its size")]
-    HtmlGrowth { times_max: usize },
+/// One document of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Part {
+    /// Where in the file: empty for the file's own text, else `report.pdf`, or `inner.zip!/docs/a.md`. No two parts have
+    /// the same.
+    path: String,
+    content: Result<Extracted, ExtractError>,
 }
 
-impl FileKind {
-    /// None: cairn reads no such files. Looks at the name only, in any case.
-    pub fn of(path: &Path) -> Option<Self> {
-        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
-        if is_generated(&name) {
-            return None;
-        }
-        match name.rsplit_once('.') {
-            Some((stem, extension)) if !stem.is_empty() => of_extension(extension),
-            Some(_) => None, // `.bashrc`: a hidden file, not a file of kind `bashrc`.
-            None => is_well_known_text(&name).then_some(Self::Text),
+impl Extracted {
+    fn of(kind: FileKind, text: String) -> Self {
+        Self {
+            kind,
+            text,
+            headings: Vec::new(),
+            pages: Vec::new(),
+            tables: Vec::new(),
+            title: None,
+            language: None,
+            front_matter: None,
+            notes: Vec::new(),
         }
     }
 }
 
-/// The text of a file whose kind is known.
-pub fn extract(kind: FileKind, bytes: &[u8]) -> Result<Extracted, ExtractError> {
-    let mut extracted = match kind {
-        FileKind::Markdown => markdown::extract(&decode::decode(bytes, Declared::Nowhere)?),
-        FileKind::Html => html::extract(&decode::decode(bytes, Declared::InHtml)?)?,
-        FileKind::Rst => rst::extract(decode::decode(bytes, Declared::Nowhere)?),
-        FileKind::Text | FileKind::Code(_) => {
-            let text = decode::decode(bytes, Declared::Nowhere)?;
-            Extracted { kind, text, headings: Vec::new(), title: None, front_matter: None }
+/// The text of a file. Where several documents are in it, each is a section of the text.
+pub fn extract(
+    name: &str,
+    bytes: &[u8],
+    limits: &ExtractLimits,
+    pdfium: Result<Pdfium, &str>,
+) -> Result<Extracted, ExtractError> {
+    let mut parts = parts(name, bytes, limits, pdfium)?;
+    match parts.pop() {
+        Some(Part { path, content }) if parts.is_empty() && path.is_empty() => content,
+        last => {
+            parts.extend(last);
+            joined::join(kind::detect(name, bytes)?, parts)
         }
-    };
-    extracted.title = extracted.title.map(bounded);
-    Ok(extracted)
+    }
+}
+
+/// The documents in a file, one by one.
+fn parts(
+    name: &str,
+    bytes: &[u8],
+    limits: &ExtractLimits,
+    pdfium: Result<Pdfium, &str>,
+) -> Result<Vec<Part>, ExtractError> {
+    let mut reading = Reading { limits, pdfium, parts: Vec::new(), text_bytes: 0, members: 0, unpacked_bytes: 0 };
+    reading.file(name, bytes, &Place::default())?;
+    match reading.parts.as_mut_slice() {
+        [Part { path, content: Err(error) }] if path.is_empty() => Err(error.clone()),
+        _ => Ok(reading.parts),
+    }
+}
+
+/// Where in the outermost file a file stands.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    /// Empty for the outermost.
+    path: String,
+    archives_deep: usize,
+    mails_deep: usize,
+}
+
+impl Place {
+    fn member(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}!/{name}", self.path) }
+    }
+}
+
+/// A file being read, and what it has come to so far.
+struct Reading<'a> {
+    limits: &'a ExtractLimits,
+    /// Or why it is not there.
+    pdfium: Result<Pdfium, &'a str>,
+    parts: Vec<Part>,
+    text_bytes: usize,
+    members: usize,
+    unpacked_bytes: u64,
+}
+
+impl Reading<'_> {
+    /// Adds the parts of a file. An error is one that ends the whole reading.
+    fn file(&mut self, name: &str, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
+        match kind::detect(name, bytes) {
+            Ok(kind) => match kind {
+                FileKind::Zip => self.archive(Packing::Zip, name, bytes, place),
+                FileKind::Tar => self.archive(Packing::Tar, name, bytes, place),
+                FileKind::Gzip => self.archive(Packing::Gzip, name, bytes, place),
+                FileKind::Xz => self.archive(Packing::Xz, name, bytes, place),
+                FileKind::Eml => self.mail(bytes, place),
+                FileKind::Msg => self.msg(bytes, place),
+                other => self.part(place.path.clone(), self.one(other, bytes)),
+            },
+            Err(error) => self.part(place.path.clone(), Err(error)),
+        }
+    }
+
+    /// Adds a part.
+    fn part(&mut self, path: String, content: Result<Extracted, ExtractError>) -> Result<(), ExtractError> {
+        let content = content.map(finished);
+        self.text_bytes += content.as_ref().map_or(0, |extracted| extracted.text.len());
+        if self.text_bytes > self.limits.text_bytes_max {
+            return Err(writer::too_much_text(self.limits.text_bytes_max));
+        }
+        self.parts.push(Part { path, content });
+        Ok(())
+    }
+
+    /// A file that holds one document and is no container.
+    fn one(&self, kind: FileKind, bytes: &[u8]) -> Result<Extracted, ExtractError> {
+        let limits = self.limits;
+        let bytes_max = limits.text_bytes_max;
+        let text = || decode::decode(bytes, Declared::Nowhere);
+        match kind {
+            FileKind::Markdown => Ok(markdown::extract(&text()?)),
+            FileKind::Html => html::extract(&decode::decode(bytes, Declared::InHtml)?),
+            FileKind::Rst => Ok(rst::extract(text()?)),
+            FileKind::AsciiDoc => Ok(asciidoc::extract(text()?)),
+            FileKind::Text | FileKind::Code(_) => Ok(Extracted::of(kind, text()?)),
+            FileKind::Json => json::extract(text()?, limits),
+            FileKind::JsonLines => json::extract_lines(&text()?, limits),
+            FileKind::Xml => xml::extract(decode::decode(bytes, Declared::InHtml)?, bytes_max),
+            FileKind::Notebook => notebook::extract(text()?, bytes_max),
+            FileKind::Csv => csv_table::extract(&text()?, bytes_max),
+            FileKind::Pdf => pdf::extract(self.pdfium.map_err(ExtractError::no_pdfium)?, bytes),
+            FileKind::Epub => epub::extract(bytes, bytes_max),
+            FileKind::Docx
+            | FileKind::Pptx
+            | FileKind::Odt
+            | FileKind::Odp
+            | FileKind::Rtf
+            | FileKind::Doc
+            | FileKind::Ppt => office::extract(kind, bytes, bytes_max),
+            FileKind::Xlsx | FileKind::Xlsb | FileKind::Xls => sheet::extract(kind, bytes, bytes_max),
+            FileKind::Ods => ods::extract(bytes, bytes_max),
+            FileKind::Eml | FileKind::Msg | FileKind::Zip | FileKind::Tar | FileKind::Gzip | FileKind::Xz => {
+                Err(ExtractError::Unsupported { what: "a file of several documents", instead: "unpack it" })
+            }
+        }
+    }
+
+    /// Counts a member of an archive or an attachment of a mail.
+    fn count_member(&mut self) -> Result<(), ExtractError> {
+        self.members += 1;
+        let limit = self.limits.members_max;
+        if self.members > limit {
+            return Err(ExtractError::TooLarge { what: "members of the archive", limit: limit as u64 });
+        }
+        Ok(())
+    }
+}
+
+/// What holds for every text, whatever it was made from.
+fn finished(mut extracted: Extracted) -> Extracted {
+    extracted.title = extracted.title.as_deref().map(on_one_line).filter(|title| !title.is_empty()).map(bounded);
+    if extracted.language.is_none() {
+        extracted.language = language::of(&extracted);
+    }
+    extracted
 }
 
 fn bounded(title: String) -> String {
@@ -114,65 +287,6 @@ fn bounded(title: String) -> String {
         Some((end, _)) => format!("{}…", title.get(..end).unwrap_or_default().trim_end()),
         None => title,
     }
-}
-
-fn of_extension(extension: &str) -> Option<FileKind> {
-    let kind = match extension {
-        "md" | "markdown" | "mdx" | "mkd" | "mdown" => FileKind::Markdown,
-        "html" | "htm" | "xhtml" => FileKind::Html,
-        "rst" | "rest" => FileKind::Rst,
-        // Prose, and markup that reads as prose. Not `log`: logs change all the time and bury what people wrote.
-        "txt" | "text" | "adoc" | "asciidoc" | "org" | "tex" => FileKind::Text,
-        // Configuration and schemas. Not `json`, `xml` or `csv`: mostly data, dumps and lock files.
-        "toml" | "yaml" | "yml" | "ini" | "cfg" | "conf" | "properties" | "service" | "tf" | "hcl" | "proto"
-        | "graphql" | "sql" | "mk" | "cmake" | "gradle" => FileKind::Text,
-        // Code without a grammar here.
-        "cpp" | "cc" | "cxx" | "hpp" | "hh" | "hxx" | "cs" | "kt" | "kts" | "swift" | "scala" | "groovy" | "rb"
-        | "php" | "pl" | "pm" | "lua" | "r" | "jl" | "dart" | "ex" | "exs" | "erl" | "hs" | "ml" | "mli" | "clj"
-        | "el" | "zig" | "nim" | "vue" | "svelte" | "zsh" | "fish" | "ps1" | "bat" => FileKind::Text,
-        other => FileKind::Code(Language::of_extension(other)?),
-    };
-    Some(kind)
-}
-
-/// Written by a tool, for a tool; large, and never what somebody asks about.
-fn is_generated(name: &str) -> bool {
-    name == "pnpm-lock.yaml" || name.ends_with(".min.js") || name.ends_with(SIDECAR_SUFFIX)
-}
-
-fn is_well_known_text(name: &str) -> bool {
-    matches!(
-        name,
-        "readme"
-            | "license"
-            | "licence"
-            | "copying"
-            | "copyright"
-            | "notice"
-            | "authors"
-            | "contributors"
-            | "contributing"
-            | "maintainers"
-            | "codeowners"
-            | "changelog"
-            | "changes"
-            | "history"
-            | "news"
-            | "install"
-            | "todo"
-            | "security"
-            | "hacking"
-            | "makefile"
-            | "gnumakefile"
-            | "dockerfile"
-            | "containerfile"
-            | "justfile"
-            | "procfile"
-            | "jenkinsfile"
-            | "vagrantfile"
-            | "gemfile"
-            | "rakefile"
-    )
 }
 
 /// One line, with single spaces.
@@ -184,53 +298,17 @@ fn on_one_line(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn kind(path: &str) -> Option<FileKind> {
-        FileKind::of(Path::new(path))
-    }
-
-    #[test]
-    fn a_kind_is_known_by_the_name_in_any_case() {
-        assert_eq!(kind("docs/Guide.MD"), Some(FileKind::Markdown));
-        assert_eq!(kind("index.HTM"), Some(FileKind::Html));
-        assert_eq!(kind("README"), Some(FileKind::Text));
-        assert_eq!(kind("readme.rst"), Some(FileKind::Rst));
-        assert_eq!(kind("src/main.rs"), Some(FileKind::Code(Language::Rust)));
-        assert_eq!(kind("a.test.tsx"), Some(FileKind::Code(Language::TypeScript)));
-        assert_eq!(kind("engine.cpp"), Some(FileKind::Text));
-        assert_eq!(kind("schema.sql"), Some(FileKind::Text));
-    }
-
-    #[test]
-    fn a_file_of_no_known_kind_has_none() {
-        for path in ["a.png", "archive.tar.gz", "data.json", ".gitignore", ".env", "bin/cairn", "app.min.js", "..", "/"]
-        {
-            assert_eq!(kind(path), None, "{path}");
-        }
-    }
-
-    #[test]
-    fn an_empty_file_of_any_kind_gives_an_empty_text() {
-        let kinds =
-            [FileKind::Markdown, FileKind::Html, FileKind::Rst, FileKind::Text, FileKind::Code(Language::Python)];
-        for kind in kinds {
-            let extracted = extract(kind, b"").expect("an empty file is no error");
-            assert_eq!(
-                extracted,
-                Extracted { kind, text: String::new(), headings: Vec::new(), title: None, front_matter: None }
-            );
-        }
-    }
-
     #[test]
     fn a_title_is_never_longer_than_a_line_or_two() {
-        let extracted = extract(FileKind::Markdown, format!("# {}\n", "ü".repeat(500)).as_bytes());
-        let title = extracted.expect("it is text").title.expect("there is a heading");
+        let whole = extract("a.md", format!("# {}\n", "ü".repeat(500)).as_bytes(), &ExtractLimits::default(), Err(""));
+        let title = whole.expect("it is text").title.expect("there is a heading");
         assert_eq!(title, format!("{}…", "ü".repeat(TITLE_CHARS_MAX)));
     }
 
     #[test]
-    fn a_picture_with_a_text_name_is_refused() {
-        let picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR";
-        assert!(matches!(extract(FileKind::Markdown, picture), Err(ExtractError::Binary)));
+    fn texts_beyond_the_limit_are_refused_wherever_they_stand() {
+        let limits = ExtractLimits { text_bytes_max: 10, ..ExtractLimits::default() };
+        assert_eq!(extract("a.txt", b"12345678901", &limits, Err("")), Err(writer::too_much_text(10)));
+        assert!(extract("a.txt", b"1234567890", &limits, Err("")).is_ok());
     }
 }

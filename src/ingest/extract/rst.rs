@@ -12,7 +12,7 @@ const ADORNMENT_CHARS_SURE: usize = 4;
 pub(super) fn extract(text: String) -> Extracted {
     let headings = headings(&text);
     let title = headings.first().map(|heading| heading.title.clone());
-    Extracted { kind: FileKind::Rst, text, headings, title, front_matter: None }
+    Extracted { headings, title, ..Extracted::of(FileKind::Rst, text) }
 }
 
 /// What tells one level from another.

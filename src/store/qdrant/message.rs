@@ -255,7 +255,9 @@ mod tests {
             chunk: Chunk {
                 ordinal: 0,
                 span: Span { start: 0, end: text_bytes },
+                page: None,
                 headings: Vec::new(),
+                table_head: None,
                 text: "x".repeat(text_bytes),
             },
             dense: vec![0.5; 4],

@@ -12,7 +12,7 @@ use std::process::Command;
 use cairn::document::sha256;
 use cairn::embed::{Embedder, Purpose};
 use cairn::ingest::chunk::{ChunkLimits, Chunker};
-use cairn::ingest::extract::{FileKind, extract};
+use cairn::ingest::extract::{ExtractLimits, extract};
 use futures::StreamExt;
 use ndarray::ArrayView2;
 
@@ -80,7 +80,8 @@ fn texts(embedder: &dyn Embedder) -> Vec<String> {
     let (mut texts, mut seen) = (Vec::new(), HashSet::new());
     for file in files() {
         let Ok(source) = fs::read_to_string(&file) else { continue };
-        let extracted = extract(FileKind::Markdown, comments(&source).as_bytes()).unwrap();
+        let extracted =
+            extract("comments.md", comments(&source).as_bytes(), &ExtractLimits::default(), Err("no PDFs")).unwrap();
         for chunk in chunker.split("", &extracted) {
             if chunk.text.len() >= CHUNK_BYTES_MIN && seen.insert(sha256(chunk.text.as_bytes())) {
                 texts.push(chunk.text);

@@ -9,7 +9,6 @@ use cairn::app::{App, AppError};
 use cairn::embed::TokenCounter;
 use cairn::error::Class;
 use cairn::ingest::chunk::{ChunkLimits, Chunker, embedded_text};
-use cairn::ingest::extract::extract;
 use cairn::ingest::source::{self, SourceLimits};
 
 use super::extracted;
@@ -259,7 +258,7 @@ async fn every_chunk_of_our_own_docs_and_source_keeps_the_laws_under_the_real_to
     assert!(walk.problems.is_empty(), "{:?}", walk.problems);
     let mut chunks = 0;
     for found in walk.found {
-        let extracted = extract(found.kind, &fs::read(&found.path).unwrap()).unwrap();
+        let extracted = extracted(found.path.to_str().unwrap());
         let title = extracted.title.clone().unwrap_or_default();
         let mut covered = 0;
         for chunk in chunker.split(&title, &extracted) {

@@ -1,0 +1,191 @@
+//! A mail → its text, and a part for each document attached to it.
+//!
+//! The text begins with who wrote to whom, when and about what, and goes on with the body: as plain text where the mail
+//! has it so, else from HTML. Attached mails are read as mails; attachments that are no documents are counted.
+
+use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
+
+use super::error::ExtractError;
+use super::kind::{self, FileKind};
+use super::writer::Writer;
+use super::{Extracted, Note, Place, Reading, archive, html, on_one_line};
+
+/// A body with less than this as plain text, and more as HTML, says "your program can't show this mail".
+const PLAIN_BYTES_MIN: usize = 40;
+
+/// What stands above a mail's text.
+#[derive(Debug, Default)]
+pub(super) struct Envelope {
+    pub(super) subject: Option<String>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) cc: Option<String>,
+    pub(super) date: Option<String>,
+}
+
+impl Envelope {
+    /// The mail's text, of whichever kind of file it is.
+    pub(super) fn text(&self, kind: FileKind, body: &Extracted, bytes_max: usize) -> Result<Extracted, ExtractError> {
+        let mut writer = Writer::new(bytes_max);
+        if let Some(subject) = &self.subject {
+            writer.heading(1, subject);
+        }
+        let lines = [("From", &self.from), ("To", &self.to), ("Cc", &self.cc), ("Date", &self.date)];
+        writer.gap();
+        for (name, value) in lines {
+            if let Some(value) = value.as_deref().map(on_one_line).filter(|value| !value.is_empty()) {
+                writer.line(0, &format!("{name}: {value}"));
+            }
+        }
+        writer.append(body, 1);
+        let mut extracted = writer.finish(kind)?;
+        extracted.title.clone_from(&self.subject);
+        Ok(extracted)
+    }
+}
+
+impl Reading<'_> {
+    pub(super) fn mail(&mut self, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
+        match MessageParser::default().parse(bytes).filter(|mail| !mail.headers().is_empty()) {
+            Some(mail) => self.message(&mail, place),
+            None => self.part(place.path.clone(), Err(ExtractError::damaged("it has no headers as a mail has them"))),
+        }
+    }
+
+    fn message(&mut self, mail: &Message<'_>, place: &Place) -> Result<(), ExtractError> {
+        let place = &Place { mails_deep: place.mails_deep + 1, ..place.clone() };
+        let limit = self.limits.mails_deep_max;
+        if place.mails_deep > limit {
+            return self.part(place.path.clone(), Err(ExtractError::TooDeep { what: "mails", limit }));
+        }
+        let index = self.parts.len();
+        let text = body(mail).and_then(|body| envelope(mail).text(FileKind::Eml, &body, self.limits.text_bytes_max));
+        self.part(place.path.clone(), text)?;
+        let mut names = archive::Names::default();
+        let mut others = 0;
+        for attachment in mail.attachments() {
+            self.count_member()?;
+            let name = attachment.attachment_name().map(on_one_line);
+            match &attachment.body {
+                PartType::Message(inner) => {
+                    let name = names.unique(&name.unwrap_or_else(|| "message.eml".to_owned()));
+                    self.message(inner, &Place { path: place.member(&name), ..place.clone() })?;
+                }
+                PartType::Text(_) | PartType::Html(_) | PartType::Binary(_) | PartType::InlineBinary(_) => {
+                    let name = name.unwrap_or_else(|| unnamed(attachment));
+                    others += u32::from(!self.attachment(&name, attachment.contents(), &mut names, place)?);
+                }
+                PartType::Multipart(_) => {}
+            }
+        }
+        self.note(index, others, Note::OtherMembers);
+        Ok(())
+    }
+
+    /// Reads a file that hangs on a mail. False where it is no document.
+    pub(super) fn attachment(
+        &mut self,
+        name: &str,
+        bytes: &[u8],
+        names: &mut archive::Names,
+        place: &Place,
+    ) -> Result<bool, ExtractError> {
+        if kind::is_document(name, bytes) {
+            let name = names.unique(name);
+            let path = place.member(&name);
+            self.file(&name, bytes, &Place { path, ..place.clone() })?;
+            Ok(true)
+        } else {
+            Ok(false)
+        }
+    }
+
+    /// Adds a note to a part, unless there is nothing to say.
+    pub(super) fn note(&mut self, index: usize, count: u32, note: fn(u32) -> Note) {
+        if let (true, Some(Ok(extracted))) = (count > 0, self.parts.get_mut(index).map(|part| part.content.as_mut())) {
+            extracted.notes.push(note(count));
+        }
+    }
+}
+
+fn envelope(mail: &Message<'_>) -> Envelope {
+    let date = mail.date().map(|date| {
+        let zone = date.to_rfc3339();
+        zone.replace('T', " ")
+    });
+    Envelope {
+        subject: mail.subject().map(on_one_line).filter(|subject| !subject.is_empty()),
+        from: mail.from().map(people),
+        to: mail.to().map(people),
+        cc: mail.cc().map(people),
+        date,
+    }
+}
+
+fn people(address: &Address<'_>) -> String {
+    let person = |person: &mail_parser::Addr<'_>| match (person.name(), person.address()) {
+        (Some(name), Some(address)) if name != address => format!("{name} <{address}>"),
+        (Some(one), _) | (None, Some(one)) => one.to_owned(),
+        (None, None) => String::new(),
+    };
+    address.iter().map(person).filter(|person| !person.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// The words of a mail.
+fn body(mail: &Message<'_>) -> Result<Extracted, ExtractError> {
+    let is_encrypted = mail.parts.iter().any(|part| {
+        let kind = part.content_type();
+        kind.is_some_and(|kind| kind.ctype() == "multipart" && kind.subtype() == Some("encrypted"))
+    });
+    if is_encrypted {
+        return Err(ExtractError::Encrypted);
+    }
+    let mut writer = Writer::new(usize::MAX);
+    let html: Vec<&str> = mail.html_bodies().filter_map(html_of).collect();
+    let plain: Vec<&str> = mail.text_bodies().filter_map(plain_of).collect();
+    let plain_bytes: usize = plain.iter().map(|text| text.trim().len()).sum();
+    let html_bytes: usize = html.iter().map(|text| text.len()).sum();
+    if plain_bytes >= PLAIN_BYTES_MIN || html_bytes <= plain_bytes {
+        plain.iter().for_each(|text| writer.paragraph(&text.replace("\r\n", "\n")));
+    } else {
+        for page in html {
+            writer.append(&html::extract(page)?, 0);
+        }
+    }
+    writer.finish(FileKind::Eml)
+}
+
+fn html_of<'a>(part: &'a MessagePart<'_>) -> Option<&'a str> {
+    match &part.body {
+        PartType::Html(page) => Some(page),
+        PartType::Text(_)
+        | PartType::Binary(_)
+        | PartType::InlineBinary(_)
+        | PartType::Message(_)
+        | PartType::Multipart(_) => None,
+    }
+}
+
+fn plain_of<'a>(part: &'a MessagePart<'_>) -> Option<&'a str> {
+    match &part.body {
+        PartType::Text(text) => Some(text),
+        PartType::Html(_)
+        | PartType::Binary(_)
+        | PartType::InlineBinary(_)
+        | PartType::Message(_)
+        | PartType::Multipart(_) => None,
+    }
+}
+
+/// A name for an attachment without one, by what the mail says of it.
+fn unnamed(part: &MessagePart<'_>) -> String {
+    let kind = part.content_type().map(|kind| (kind.ctype(), kind.subtype().unwrap_or_default()));
+    let extension = match kind {
+        Some(("text", "plain")) => "txt",
+        Some(("text", "html")) => "html",
+        Some(("text", "csv")) => "csv",
+        Some(("application", "pdf")) => "pdf",
+        Some(_) | None => "bin",
+    };
+    format!("attachment.{extension}")
+}
