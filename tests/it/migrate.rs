@@ -19,7 +19,7 @@ use cairn::store::{EdgeStore, Point, VectorStore};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::harness::{Sandbox, search, temporary_folder};
+use crate::harness::{Sandbox, search, temporary_folder, use_store};
 
 const DIMENSIONS: usize = 4;
 /// Of the real embedding model.
@@ -175,7 +175,7 @@ async fn after_a_move_every_document_is_unchanged_and_found_as_before_in_both_di
         let plan = migration.plan(&[]).await.unwrap();
         let moved = migration.run(&plan[0].collection, &|_| {}).await.unwrap();
         assert_eq!(moved.documents, documents as u64);
-        app.indexer.store = Arc::clone(to);
+        use_store(&mut app, to);
         let summary = sandbox.ingest(&app).await;
         assert_eq!((summary.unchanged, summary.indexed), (documents, 0));
     }
