@@ -1,10 +1,11 @@
 //! The one place that picks implementations and wires the parts.
 
-use std::fs::{self, File, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+mod data_dir;
+
+use std::path::PathBuf;
 use std::sync::Arc;
+
+pub use data_dir::{DataDir, DataDirError, Serving};
 
 use crate::answer::{Answerer, Prompt, PromptError};
 use crate::chat::{ChatClient, ChatError};
@@ -13,8 +14,11 @@ use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
 use crate::ingest::chunk::{ChunkLimits, Chunker};
+use crate::ingest::queue::Queue;
 use crate::ingest::reader::Reader;
 use crate::ingest::source::SourceLimits;
+use crate::ingest::uploads::Uploads;
+use crate::ingest::worker::{Worker, WorkerLimits};
 use crate::ingest::{self, Indexer};
 use crate::ledger::{Ledger, LedgerError};
 use crate::store::{EdgeStore, QdrantStore, StoreError, VectorStore};
@@ -27,7 +31,9 @@ pub const PDFIUM: &str = "pdfium/libpdfium.so";
 pub struct App {
     pub config: Config,
     pub answerer: Arc<Answerer>,
-    pub indexer: Indexer,
+    pub indexer: Arc<Indexer>,
+    pub queue: Arc<Queue>,
+    pub worker: Worker,
     pub store: Arc<dyn VectorStore>,
     pub ledger: Ledger,
     pub data_dir: DataDir,
@@ -94,6 +100,7 @@ impl App {
             store: Arc::clone(&store),
             ledger: ledger.clone(),
             chunker: Arc::new(Chunker::new(embedder.token_counter().clone(), limits)),
+            uploads: Arc::new(Uploads::new(data_dir.uploads())),
             source_limits: SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() },
             reader: Arc::new(Reader::new(
                 config.program.clone(),
@@ -112,7 +119,10 @@ impl App {
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
         });
-        Ok(Self { config, answerer, indexer, store, ledger, data_dir })
+        let indexer = Arc::new(indexer);
+        let queue = Arc::new(Queue::new(Arc::clone(&indexer)));
+        let worker = Worker { queue: Arc::clone(&queue), limits: worker_limits(&config.ingest) };
+        Ok(Self { config, answerer, indexer, queue, worker, store, ledger, data_dir })
     }
 }
 
@@ -175,6 +185,17 @@ fn chunk_limits(config: &Config, embedder: &dyn Embedder) -> ChunkLimits {
     }
 }
 
+fn worker_limits(ingest: &config::Ingest) -> WorkerLimits {
+    WorkerLimits {
+        documents_in_flight: ingest.documents_in_flight,
+        lease: ingest.lease,
+        stall_timeout: ingest.stall_timeout,
+        attempts_max: ingest.attempts_max,
+        retry_pause_min: ingest.retry_pause_min,
+        retry_pause_max: ingest.retry_pause_max,
+    }
+}
+
 /// The configured embedder, its models loaded.
 async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>, AppError> {
     let Embed { model, question_prefix, passage_prefix, place } = config.embed.clone();
@@ -189,86 +210,5 @@ async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>, AppError> {
             });
             Ok(Arc::new(started.await??))
         }
-    }
-}
-
-const LEDGER_FILE: &str = "ledger.sqlite";
-
-/// The folder that holds the index and the ledger, locked.
-pub struct DataDir {
-    dir: PathBuf,
-    lock: File,
-}
-
-/// Why the data folder can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
-    #[error("use the data folder {dir}: {cause}")]
-    File { dir: String, cause: std::io::Error },
-    #[error("the data folder {dir} is in use by another cairn process{}", server.as_ref().map_or(String::new(), |address| format!(", which serves http://{address}")))]
-    InUse { dir: String, server: Option<SocketAddr> },
-}
-
-impl DataDir {
-    /// Makes the folder if need be and locks it. The lock goes with the process, however it ends.
-    pub fn lock(dir: &Path) -> Result<Self, DataDirError> {
-        let failed = |cause| DataDirError::File { dir: dir.display().to_string(), cause };
-        fs::create_dir_all(dir).map_err(failed)?;
-        let path = dir.join("lock");
-        let mut lock =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {
-                lock.set_len(0).map_err(failed)?;
-                Ok(Self { dir: dir.to_path_buf(), lock })
-            }
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                lock.read_to_string(&mut text).map_err(failed)?;
-                Err(DataDirError::InUse { dir: dir.display().to_string(), server: text.trim().parse().ok() })
-            }
-            Err(TryLockError::Error(source)) => Err(failed(source)),
-        }
-    }
-
-    /// The ledger of a data folder that another process may have, for what needs no lock.
-    pub async fn open_ledger_beside(dir: &Path) -> Result<Ledger, AppError> {
-        let failed = |cause| DataDirError::File { dir: dir.display().to_string(), cause };
-        fs::create_dir_all(dir).map_err(failed)?;
-        Ok(Ledger::open_beside(&dir.join(LEDGER_FILE)).await?)
-    }
-
-    /// Notes where this process serves, for another one that finds the folder in use.
-    pub fn announce(&mut self, address: SocketAddr) -> Result<(), DataDirError> {
-        let failed = |cause| DataDirError::File { dir: self.dir.display().to_string(), cause };
-        self.lock.set_len(0).map_err(failed)?;
-        self.lock.rewind().map_err(failed)?;
-        write!(self.lock, "{address}").map_err(failed)
-    }
-
-    /// Moves the index out of the way, whole. Gives where it is now; None if there was none.
-    fn set_index_aside(&self) -> Result<Option<PathBuf>, DataDirError> {
-        let failed = |cause| DataDirError::File { dir: self.dir.display().to_string(), cause };
-        let index = self.index();
-        if !index.exists() {
-            return Ok(None);
-        }
-        let aside = (1_u32..).map(|n| self.dir.join(format!("index.old-{n}"))).find(|path| !path.exists());
-        let aside = aside.expect("there are more numbers than folders");
-        fs::rename(&index, &aside).map_err(failed)?;
-        Ok(Some(aside))
-    }
-
-    /// Where a move between stores notes how far it came.
-    pub fn migration_note(&self) -> PathBuf {
-        self.dir.join("migration")
-    }
-
-    fn index(&self) -> PathBuf {
-        self.dir.join("index")
-    }
-
-    fn ledger(&self) -> PathBuf {
-        self.dir.join(LEDGER_FILE)
     }
 }

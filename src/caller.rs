@@ -91,6 +91,11 @@ impl Caller {
         &self.name
     }
 
+    /// Which collections this caller may use.
+    pub fn collections(&self) -> &Collections {
+        &self.collections
+    }
+
     /// What this caller may find in `collection`. None: nothing, not even whether it exists.
     pub fn scope(&self, collection: &CollectionName) -> Option<Scope> {
         let may_use = match &self.collections {

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -42,9 +43,49 @@ impl Tasks {
     }
 }
 
-/// A blocking call that panicked. Its message went to the panic hook.
+/// Tasks that somebody has started and waits for, one result after the other. Dropped, it ends them.
+pub struct Crew<T>(JoinSet<T>);
+
+impl<T: Send + 'static> Crew<T> {
+    pub fn new() -> Self {
+        Self(JoinSet::new())
+    }
+
+    pub fn spawn(&mut self, task: impl Future<Output = T> + Send + 'static) {
+        self.0.spawn(task);
+    }
+
+    /// The result of the next that ends. None: there is none.
+    pub async fn next(&mut self) -> Option<Result<T, Panicked>> {
+        self.0.join_next().await.map(|ended| ended.map_err(|_| Panicked))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T: Send + 'static> Default for Crew<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Runs `work` to its end although whoever waits for it may pause in the middle, as a stream does whose reader is slow: a
+/// connection of the ledger's must not be held meanwhile.
+pub async fn unpaused<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, Panicked> {
+    let mut crew = Crew::new();
+    crew.spawn(work);
+    crew.next().await.unwrap_or(Err(Panicked))
+}
+
+/// A task or a blocking call that panicked. Its message went to the panic hook.
 #[derive(Debug, thiserror::Error)]
-#[error("a blocking task panicked; the log has its message")]
+#[error("a task panicked; the log has its message")]
 pub struct Panicked;
 
 /// Runs `work` on the blocking pool.

@@ -76,6 +76,18 @@ fn describe() {
     );
     describe_histogram!("cairn_answer_duration_seconds", Unit::Seconds, "From a question to its answer's end");
     describe_histogram!("cairn_retrieval_duration_seconds", Unit::Seconds, "To embed a question and search for it");
+    describe_gauge!("cairn_documents", "Documents by collection and state");
+    describe_gauge!(
+        "cairn_oldest_queued_seconds",
+        Unit::Seconds,
+        "How long the oldest queued document has been queued"
+    );
+    describe_counter!("cairn_documents_total", "Documents by how the work on them ended");
+    describe_histogram!(
+        "cairn_ingest_stage_duration_seconds",
+        Unit::Seconds,
+        "Time that documents spend in a stage of ingesting"
+    );
     describe_counter!(
         "gen_ai_client_token_usage_total",
         "Tokens by gen_ai_token_type, as the chat endpoint counts them"

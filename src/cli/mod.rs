@@ -2,7 +2,9 @@
 
 mod ask;
 mod doctor;
+mod documents;
 mod ingest;
+mod jobs;
 mod keys;
 mod migrate;
 mod models;
@@ -56,6 +58,12 @@ struct Global {
 enum Command {
     /// Index files and folders
     Ingest(ingest::IngestArgs),
+    /// Say where documents stand, try them again, remove them
+    #[command(subcommand)]
+    Documents(documents::DocumentsCommand),
+    /// Say what was asked for and how far it is, and call it off
+    #[command(subcommand)]
+    Jobs(jobs::JobsCommand),
     /// Ask a question
     Ask(ask::AskArgs),
     /// Find passages
@@ -105,6 +113,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { global, command } = cli;
     match command {
         Command::Ingest(args) => ingest::run(args, global.load("warn", &[])?).await,
+        Command::Documents(command) => documents::run(command, global.load("warn", &[])?).await,
+        Command::Jobs(command) => jobs::run(command, global.load("warn", &[])?).await,
         Command::Ask(args) => ask::run(args, global.load("warn", &[])?).await,
         Command::Search(args) => search::run(args, global.load("warn", &[])?).await,
         Command::Serve(args) => {

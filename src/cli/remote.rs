@@ -10,12 +10,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::app::{App, AppError, DataDirError};
+use crate::app::{App, AppError, DataDir, DataDirError, Serving};
 use crate::config::Config;
 use crate::openai;
 use crate::server::ask::{AskEvent, AskRequest};
+use crate::server::jobs::wire::JobEventWire;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const READ: &str = "read the server's answer";
 
 /// Who answers this command.
 pub(super) enum Door {
@@ -41,6 +43,33 @@ impl Door {
     }
 }
 
+/// Who changes what is in the data folder: this process, or the server that has it.
+pub(super) enum Hand {
+    Here(Box<App>),
+    Server(Remote),
+}
+
+impl Hand {
+    /// The server that has the data folder, reached with the token that lies there, or the folder itself.
+    pub(super) async fn open(
+        config: Config,
+        open: impl AsyncFnOnce(Config) -> anyhow::Result<App>,
+    ) -> anyhow::Result<Self> {
+        let dir = config.data_dir.clone();
+        match DataDir::lock(&dir) {
+            // Free at this moment: whoever is faster gets it, and the other one is told.
+            Ok(free) => drop(free),
+            Err(DataDirError::InUse { .. }) => {
+                if let Some(remote) = Remote::beside(&config)? {
+                    return Ok(Self::Server(remote));
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(Self::Here(Box::new(open(config).await?)))
+    }
+}
+
 /// A running cairn server.
 pub(super) struct Remote {
     base_url: String,
@@ -54,9 +83,23 @@ impl Remote {
         Ok(Self { base_url: url.trim_end_matches('/').to_owned(), http, key })
     }
 
+    /// The server that has the data folder, with the token that lies there. None: none says that it does.
+    pub(super) fn beside(config: &Config) -> anyhow::Result<Option<Self>> {
+        let serving = Serving::find(&config.data_dir);
+        serving.map(|serving| Self::new(&serving.url(), Some(serving.token()))).transpose()
+    }
+
     /// Posts JSON, gives the JSON that comes back.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
-        self.send(path, body).await?.json().await.context("read the server's answer")
+        self.send(self.http.post(self.url(path)).json(body)).await?.json().await.context(READ)
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.send(self.http.get(self.url(path))).await?.json().await.context(READ)
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.send(self.http.delete(self.url(path))).await.map(|_| ())
     }
 
     /// Asks for an answer's events.
@@ -64,18 +107,24 @@ impl Remote {
         &self,
         request: &AskRequest,
     ) -> anyhow::Result<impl Stream<Item = anyhow::Result<AskEvent>> + use<>> {
-        let response = self.send("/v1/ask", request).await?;
-        let events = response.bytes_stream().eventsource();
-        Ok(events.filter_map(|event| async {
-            match event.context("read the server's answer") {
-                Ok(event) => AskEvent::parse(&event.event, &event.data).map_err(anyhow::Error::from).transpose(),
-                Err(error) => Some(Err(error)),
-            }
-        }))
+        let response = self.send(self.http.post(self.url("/v1/ask")).json(request)).await?;
+        Ok(events(response, AskEvent::parse))
     }
 
-    async fn send(&self, path: &str, body: &impl Serialize) -> anyhow::Result<reqwest::Response> {
-        let mut request = self.http.post(format!("{}{path}", self.base_url)).json(body);
+    /// Follows a job.
+    pub(super) async fn job_events(
+        &self,
+        job: &str,
+    ) -> anyhow::Result<impl Stream<Item = anyhow::Result<JobEventWire>> + use<>> {
+        let response = self.send(self.http.get(self.url(&format!("/v1/jobs/{job}/events")))).await?;
+        Ok(events(response, JobEventWire::parse))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    async fn send(&self, mut request: reqwest::RequestBuilder) -> anyhow::Result<reqwest::Response> {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose_secret());
         }
@@ -91,4 +140,18 @@ impl Remote {
         let message = said["error"]["message"].as_str().unwrap_or("no reason given").to_owned();
         Err(anyhow!("the server {} answered {status}: {message}", self.base_url))
     }
+}
+
+/// A response's events, as far as their names are known.
+fn events<T>(
+    response: reqwest::Response,
+    parse: impl Fn(&str, &str) -> serde_json::Result<Option<T>>,
+) -> impl Stream<Item = anyhow::Result<T>> {
+    response.bytes_stream().eventsource().filter_map(move |event| {
+        let event = match event.context(READ) {
+            Ok(event) => parse(&event.event, &event.data).map_err(anyhow::Error::from).transpose(),
+            Err(error) => Some(Err(error)),
+        };
+        std::future::ready(event)
+    })
 }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::ingest::worker::Until;
 use crate::server::{self, Service};
 use crate::tasks::{Signals, Tasks};
 use crate::telemetry;
@@ -37,7 +38,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("listen on {listen} (another one: --listen ADDRESS:PORT)"))?;
     let address = listener.local_addr().context("read the address that is listened on")?;
     let mut app = App::open(config).await?;
-    app.data_dir.announce(address)?;
+    let token = app.data_dir.announce(address)?;
     let open = !app.ledger.has_keys().await?;
     if open && !address.ip().is_loopback() {
         if !app.config.server.allow_anonymous {
@@ -64,16 +65,13 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         }
         on_signal.stop();
     });
-    let service = Service::new(
-        app.answerer.clone(),
-        app.store.clone(),
-        app.ledger.clone(),
-        app.config.ingest.collection.clone(),
-        metrics,
-        app.config.server.clone(),
-    );
+    let service = Service::new(app.answerer.clone(), app.queue.clone(), metrics, Some(token), &app.config);
     info!(server.address = %address, "serving http://{address} (API page: http://{address}/docs)");
-    let in_time = server::serve(listener, service, &tasks).await.context("serve")?;
+    app.queue.uploads().sweep(&app.ledger).await?;
+    let working = app.worker.run(Until::Stopped, tasks.stopped());
+    let (in_time, worked) = tokio::join!(server::serve(listener, service, &tasks), working);
+    worked?;
+    let in_time = in_time.context("serve")?;
     app.ledger.close().await;
     Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -281,6 +281,9 @@ fn check_ingest(ingest: &Ingest) -> Result<(), ConfigError> {
     at_least("ingest.documents_in_flight", ingest.documents_in_flight, 1)?;
     at_least("ingest.chunks_per_batch", ingest.chunks_per_batch, 1)?;
     at_least("ingest.chunk_tokens_max", ingest.chunk_tokens_max, 32)?;
+    at_least("ingest.attempts_max", usize::try_from(ingest.attempts_max).unwrap_or(usize::MAX), 1)?;
+    longer("ingest.lease", ingest.lease, Duration::from_secs(10))?;
+    longer("ingest.stall_timeout", ingest.stall_timeout, Duration::from_secs(1))?;
     let (heading, chunk) = (ingest.heading_tokens_max, ingest.chunk_tokens_max);
     if heading > chunk / 2 {
         return Err(ConfigError::Invalid(format!(
@@ -323,6 +326,14 @@ fn check_server(server: &Server) -> Result<(), ConfigError> {
 
 fn at_least(key: &str, found: usize, least: usize) -> Result<(), ConfigError> {
     if found < least {
+        return Err(ConfigError::Invalid(format!("{key} is {found}, must be at least {least}")));
+    }
+    Ok(())
+}
+
+fn longer(key: &str, found: Duration, least: Duration) -> Result<(), ConfigError> {
+    if found < least {
+        let (found, least) = (humantime::format_duration(found), humantime::format_duration(least));
         return Err(ConfigError::Invalid(format!("{key} is {found}, must be at least {least}")));
     }
     Ok(())

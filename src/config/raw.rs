@@ -63,6 +63,15 @@ pub struct Ingest {
     pub file_bytes_max: ByteSize,
     pub documents_in_flight: usize,
     pub chunks_per_batch: usize,
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    #[serde(with = "humantime_serde")]
+    pub stall_timeout: Duration,
+    pub attempts_max: u32,
+    #[serde(with = "humantime_serde")]
+    pub retry_pause_min: Duration,
+    #[serde(with = "humantime_serde")]
+    pub retry_pause_max: Duration,
 }
 
 /// What reading one file may take. See `config/default.toml` for each key's meaning.
@@ -170,6 +179,12 @@ pub struct Server {
     #[serde(with = "humantime_serde")]
     pub answer_timeout: Duration,
     pub body_bytes_max: ByteSize,
+    pub upload_bytes_max: ByteSize,
+    pub upload_files_max: usize,
+    #[serde(with = "humantime_serde")]
+    pub upload_timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub wait_timeout: Duration,
     #[serde(with = "humantime_serde")]
     pub heartbeat: Duration,
     #[serde(with = "humantime_serde")]

@@ -1,32 +1,41 @@
 //! Path 1: a document in, its chunks and vectors searchable.
 //!
-//! [`Indexer::index`] is the whole path for one document, top to bottom; [`worker`] runs it over many. Knows nothing
-//! of questions and answers.
+//! [`Indexer::index`] is the whole path for one document, top to bottom. What is to be indexed is asked for at the
+//! [`queue`], and the [`worker`] takes it from there. Knows nothing of questions and answers.
 
 pub mod chunk;
 pub mod extract;
+pub mod job;
 pub mod meta;
+pub mod origin;
+mod progress;
+pub mod queue;
 pub mod reader;
 pub mod source;
+pub mod uploads;
 pub mod worker;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::caller::Allow;
 use crate::document::{Chunk, CollectionName, DocumentId, sha256};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::error::Class;
-use crate::ledger::{Claim, Content, Ledger, LedgerError};
+use crate::ledger::{Claim, Content, Known, Ledger, LedgerError, Left, Outcome};
 use crate::store::{POINT_VERSION, Point, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
 use chunk::{CHUNKER_VERSION, ChunkLimits, Chunker, embedded_text};
 use extract::Extracted;
 use meta::MetaError;
+use origin::Origin;
+use progress::{Progress, Stage};
 use reader::{ReadError, Reader};
 use source::{Found, SourceError, SourceLimits};
+use uploads::Uploads;
 
 /// Turns documents into points, one at a time.
+#[derive(Clone)]
 pub struct Indexer {
     pub embedder: Arc<dyn Embedder>,
     pub sparse: Arc<SparseEmbedder>,
@@ -34,6 +43,7 @@ pub struct Indexer {
     pub ledger: Ledger,
     pub chunker: Arc<Chunker>,
     pub reader: Arc<Reader>,
+    pub uploads: Arc<Uploads>,
     pub source_limits: SourceLimits,
     pub chunks_per_batch: usize,
 }
@@ -47,15 +57,12 @@ struct File {
     hash: String,
 }
 
-/// How one document ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    Indexed {
-        chunks: usize,
-    },
-    /// The same text, for other people.
-    AccessChanged,
-    Unchanged,
+/// A document that is to be indexed.
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub collection: CollectionName,
+    pub external_id: String,
+    pub origin: Origin,
 }
 
 /// Why one document was not indexed.
@@ -75,18 +82,60 @@ pub enum IngestError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    #[error("read it: cairn reads no files of this kind")]
+    UnknownKind,
+    #[error("read what is kept of it in the ledger: {0}")]
+    Origin(String),
+    #[error("it made no progress for {seconds} s (ingest.stall_timeout)")]
+    Stalled { seconds: u64 },
+    #[error("it was stopped before it was done")]
+    Stopped,
 }
 
 impl IngestError {
     pub fn class(&self) -> Class {
         match self {
-            Self::Source(_) => Class::Unavailable,
+            Self::Source(error) => error.class(),
             Self::Read(error) => error.class(),
-            Self::Meta(_) => Class::Invalid,
+            Self::Meta(_) | Self::UnknownKind => Class::Invalid,
+            Self::Origin(_) => Class::Internal,
+            Self::Stalled { .. } | Self::Stopped => Class::Unavailable,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Ledger(error) => error.class(),
             Self::Panicked(_) => Class::Internal,
+        }
+    }
+
+    /// For programs; never changes its meaning.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Source(error) => error.code(),
+            Self::Read(error) => error.code(),
+            Self::Meta(_) => "invalid_metadata",
+            Self::UnknownKind => "unknown_kind",
+            Self::Embed(_) => "embedding_failed",
+            Self::Store(_) => "store_failed",
+            Self::Ledger(_) | Self::Origin(_) => "ledger_failed",
+            Self::Panicked(_) => "internal",
+            Self::Stalled { .. } => "stalled",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether what the document held before is gone from where it came from, so that it must not answer any more.
+    fn takes_the_old_away(&self) -> bool {
+        match self {
+            Self::Source(error) => error.is_too_large(),
+            Self::Read(error) => error.class() == Class::Invalid,
+            Self::Meta(_) | Self::UnknownKind => true,
+            Self::Embed(_)
+            | Self::Store(_)
+            | Self::Ledger(_)
+            | Self::Origin(_)
+            | Self::Panicked(_)
+            | Self::Stalled { .. }
+            | Self::Stopped => false,
         }
     }
 }
@@ -105,30 +154,21 @@ pub fn fingerprint(embedder: &dyn Embedder, limits: ChunkLimits) -> String {
 impl Indexer {
     /// One document, from bytes to searchable. Only the last line makes it count as indexed, so a crash anywhere
     /// above runs the document again and converges to the same points.
-    pub async fn index(
-        &self,
-        collection: &CollectionName,
-        found: &Found,
-        progress: &(dyn Fn(usize) + Send + Sync),
-    ) -> Result<Outcome, IngestError> {
-        let external_id = source::external_id(&found.path);
-        let document = DocumentId::new(collection, &external_id);
-        let file = self.read(found).await?;
+    async fn index(&self, item: &Item, progress: &Progress) -> Result<Outcome, IngestError> {
+        let Item { collection, external_id, origin } = item;
+        let document = DocumentId::new(collection, external_id);
+        let found = self.find(item)?;
+        let file = self.read(&found, origin).await?;
         let known = self.ledger.known(document).await?;
         if known.is_current(&file.hash, self.store.generation()) {
             return Ok(Outcome::Unchanged);
         }
-        let (extracted, allow) = match self.extract(found, file.bytes, file.sidecar).await {
-            Ok(extracted) => extracted,
-            Err(error) if error.class() != Class::Invalid => return Err(error),
-            Err(error) => {
-                // What it held before is gone from the source, so it must not answer any more.
-                self.store.delete_document(document).await?;
-                self.ledger.reject(document, &error.to_string()).await?;
-                return Err(error);
-            }
-        };
-        let title = extracted.title.clone().unwrap_or_else(|| file_name(&found.path));
+        progress.stage(Stage::Extracting);
+        let (extracted, allow) = progress.or_stop(self.extract(&origin.name(external_id), file.bytes, file.sidecar)).await??;
+        let title = origin
+            .title()
+            .or_else(|| extracted.title.clone())
+            .unwrap_or_else(|| file_name(&source::file_of(external_id)));
         let text_hash = sha256(format!("{title}\0{}", extracted.text).as_bytes());
         let content = Content { hash: &file.hash, text_hash: &text_hash, allow: &allow };
         if known.allows_others(&allow) {
@@ -140,12 +180,15 @@ impl Indexer {
         }
         let Claim { version, supersedes } =
             self.ledger.claim(document, &known, content, self.store.generation()).await?;
-        let chunks = self.split(&title, extracted).await?;
-        let count = chunks.len();
+        progress.stage(Stage::Splitting);
+        let chunks = progress.or_stop(self.split(&title, extracted)).await??;
+        progress.chunks(0, chunks.len());
         for batch in chunks.chunks(self.chunks_per_batch) {
+            progress.check()?;
+            progress.stage(Stage::Embedding);
             let texts = batch.iter().map(|chunk| embedded_text(&title, chunk)).collect::<Vec<_>>();
             let sparse: Vec<_> = texts.iter().map(|text| self.sparse.passage(text)).collect();
-            let dense = self.embedder.embed(Purpose::Passage, texts).await?;
+            let dense = progress.or_stop(self.embedder.embed(Purpose::Passage, texts)).await??;
             let points = batch.iter().cloned().zip(dense).zip(sparse).map(|((chunk, dense), sparse)| Point {
                 collection: collection.clone(),
                 document,
@@ -157,29 +200,75 @@ impl Indexer {
                 dense,
                 sparse,
             });
+            progress.stage(Stage::Storing);
             self.store.upsert(points.collect()).await?; // durable on return
-            progress(batch.len());
+            progress.chunks(progress.step().chunks_done + batch.len(), chunks.len());
         }
+        progress.check()?;
         if supersedes {
             self.store.delete_superseded(document, version).await?; // the old version leaves after the new is in
         }
-        self.ledger.commit(document, &title, count).await?;
-        Ok(Outcome::Indexed { chunks: count })
+        self.ledger.commit(document, &title, chunks.len()).await?;
+        progress.end();
+        Ok(Outcome::Indexed { chunks: chunks.len() })
     }
 
     /// Takes the document out of the index, then out of the ledger.
-    pub async fn remove(&self, collection: &CollectionName, external_id: &str) -> Result<(), IngestError> {
-        let document = DocumentId::new(collection, external_id);
+    async fn remove(&self, document: DocumentId) -> Result<(), IngestError> {
         self.store.delete_document(document).await?;
         self.ledger.remove(document).await?;
         Ok(())
     }
 
-    async fn read(&self, found: &Found) -> Result<File, IngestError> {
-        let (found, limits) = (found.clone(), self.source_limits);
+    /// Takes out what is half-made of the document, so that it is what it was before.
+    async fn undo(&self, document: DocumentId) -> Result<(), IngestError> {
+        let known: Known = self.ledger.known(document).await?;
+        if !known.is_half_made() {
+            return Ok(());
+        }
+        let Some(finished) = known.finished(self.store.generation()) else { return self.remove(document).await };
+        self.store.delete_superseded(document, finished).await?;
+        self.ledger.undo(document).await?;
+        Ok(())
+    }
+
+    /// Notes that the document can't be indexed. What it held before goes where that is gone from its source.
+    async fn reject(&self, document: DocumentId, code: &str, error: &IngestError) -> Result<(), IngestError> {
+        let left = if error.takes_the_old_away() {
+            self.store.delete_document(document).await?;
+            Left::Nothing
+        } else {
+            self.undo(document).await?;
+            Left::Before
+        };
+        self.ledger.reject(document, left, (code, &error.to_string())).await?;
+        Ok(())
+    }
+
+    /// Where the bytes are, and what kind of file they make.
+    fn find(&self, item: &Item) -> Result<Found, IngestError> {
+        let kind = item.origin.kind(&item.external_id).ok_or(IngestError::UnknownKind)?;
+        Ok(Found { path: self.place(item), kind, named: None, bytes: 0, stamp: String::new() })
+    }
+
+    fn place(&self, item: &Item) -> PathBuf {
+        match &item.origin {
+            Origin::File { .. } => source::file_of(&item.external_id),
+            Origin::Upload(upload) => self.uploads.path(&upload.blob),
+        }
+    }
+
+    async fn read(&self, found: &Found, origin: &Origin) -> Result<File, IngestError> {
+        let (found, origin, limits) = (found.clone(), origin.clone(), self.source_limits);
         blocking(move || {
             let bytes = source::read(&found, &limits)?;
-            let sidecar = source::read_sidecar(&found, &limits).map_err(|error| error.to_string());
+            let sidecar = match origin {
+                Origin::File { .. } => source::read_sidecar(&found, &limits).map_err(|error| error.to_string()),
+                Origin::Upload(upload) => {
+                    let hash = upload.content_hash();
+                    return Ok(File { bytes, sidecar: Ok(upload.sidecar), hash });
+                }
+            };
             let hash = match &sidecar {
                 Ok(None) => sha256(&bytes),
                 Err(_) => sha256(&[bytes.as_slice(), b"\0unreadable"].concat()),
@@ -192,11 +281,11 @@ impl Indexer {
 
     async fn extract(
         &self,
-        found: &Found,
+        name: &str,
         bytes: Vec<u8>,
         sidecar: Result<Option<String>, String>,
     ) -> Result<(Extracted, Allow), IngestError> {
-        let extracted = self.reader.read(&file_name(&found.path), bytes).await?;
+        let extracted = self.reader.read(name, bytes).await?;
         let sidecar = sidecar.map_err(MetaError::Sidecar)?;
         let allow = meta::allow(extracted.front_matter.as_ref(), sidecar.as_deref())?;
         Ok((extracted, allow))

@@ -8,15 +8,21 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ignore::{DirEntry, WalkBuilder};
 
 use super::extract::FileKind;
 use super::meta::SIDECAR_SUFFIX;
+use crate::error::Class;
 
 /// Holds what git must not exclude but cairn shall, in the syntax of `.gitignore`.
 const IGNORE_FILE: &str = ".cairnignore";
+/// The coarsest clock that a file system stamps changes with, FAT's: a file that changed so recently may change again
+/// and look the same.
+const CLOCK_NS: i128 = 2_000_000_000;
 
 /// One file to index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +30,13 @@ pub struct Found {
     /// Absolute.
     pub path: PathBuf,
     pub kind: FileKind,
+    /// What it was called by whoever named it, where that alone tells its kind.
+    pub named: Option<String>,
     /// Its size when it was found.
     pub bytes: u64,
+    /// What it and the file beside it look like from outside: the same as before, and their bytes are. Empty: they
+    /// changed so recently that a further change might not show.
+    pub stamp: String,
 }
 
 /// What a walk met.
@@ -62,6 +73,31 @@ pub enum SourceError {
     Read { path: PathBuf, cause: io::Error },
     #[error("read {path}: it is larger than {bytes_max} bytes")]
     TooLarge { path: PathBuf, bytes_max: u64 },
+}
+
+impl SourceError {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => Class::NotFound,
+            Self::Read { .. } => Class::Unavailable,
+            Self::TooLarge { .. } => Class::Invalid,
+        }
+    }
+
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => "source_missing",
+            Self::Read { .. } => "source_unreadable",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
+
+    pub(super) fn is_too_large(&self) -> bool {
+        match self {
+            Self::TooLarge { .. } => true,
+            Self::Read { .. } => false,
+        }
+    }
 }
 
 /// All files to index at and below `paths`.
@@ -110,10 +146,8 @@ pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError
 
 /// What the file beside a document says of it, if there is one.
 pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<String>, SourceError> {
-    let mut name = found.path.clone().into_os_string();
-    name.push(SIDECAR_SUFFIX);
-    let path = PathBuf::from(name);
-    let beside = Found { path: path.clone(), kind: FileKind::Text, bytes: 0 };
+    let path = sidecar_of(&found.path);
+    let beside = Found { path: path.clone(), ..found.clone() };
     match read(&beside, limits) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
@@ -122,6 +156,34 @@ pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<Strin
         Err(SourceError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+fn sidecar_of(path: &Path) -> PathBuf {
+    let mut name = path.to_path_buf().into_os_string();
+    name.push(SIDECAR_SUFFIX);
+    PathBuf::from(name)
+}
+
+/// What a file and the one beside it look like from outside. The time of a change of the inode is a part of it, which
+/// nobody can set back; what changed within the clock's last tick is not told apart, and gives an empty text.
+fn stamp(path: &Path, metadata: &fs::Metadata) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let now = i128::try_from(now).unwrap_or(i128::MAX);
+    let beside = match fs::metadata(sidecar_of(path)) {
+        Ok(beside) => Some(beside),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(_) => return String::new(),
+    };
+    let mut stamp = String::new();
+    for file in std::iter::once(metadata).chain(beside.as_ref()) {
+        let changed_ns = i128::from(file.ctime()) * 1_000_000_000 + i128::from(file.ctime_nsec());
+        if now - changed_ns < CLOCK_NS {
+            return String::new();
+        }
+        let parts = [i128::from(file.dev()), i128::from(file.ino()), i128::from(file.size()), changed_ns];
+        stamp.extend(parts.map(|part| format!("{part:x}.")));
+    }
+    stamp
 }
 
 struct Walker {
@@ -138,9 +200,13 @@ impl Walker {
         let root = match resolved.and_then(|path| Ok((fs::metadata(&path)?, path))) {
             Ok((metadata, path)) if metadata.is_dir() => path,
             Ok((metadata, path)) if metadata.is_file() => {
-                match FileKind::of(&path).or_else(|| FileKind::of(named)) {
-                    Some(kind) => self.take(path, kind, metadata.len()),
-                    None => self.problem(path, "is of no kind that cairn reads"),
+                match (FileKind::of(&path), FileKind::of(named)) {
+                    (Some(kind), _) => self.take(path, kind, None, &metadata),
+                    (None, Some(kind)) => {
+                        let name = named.file_name().map(|name| name.to_string_lossy().into_owned());
+                        self.take(path, kind, name, &metadata);
+                    }
+                    (None, None) => self.problem(path, "is of no kind that cairn reads"),
                 }
                 return;
             }
@@ -174,17 +240,19 @@ impl Walker {
             return;
         };
         match entry.metadata() {
-            Ok(metadata) => self.take(entry.into_path(), kind, metadata.len()),
+            Ok(metadata) => self.take(entry.into_path(), kind, None, &metadata),
             Err(error) => self.walk_error(&error, entry.path()),
         }
     }
 
-    fn take(&mut self, path: PathBuf, kind: FileKind, bytes: u64) {
+    fn take(&mut self, path: PathBuf, kind: FileKind, named: Option<String>, metadata: &fs::Metadata) {
+        let bytes = metadata.len();
         let bytes_max = self.limits.file_bytes_max;
         if bytes > bytes_max {
             self.problem(path, &format!("has {bytes} bytes, more than ingest.file_bytes_max ({bytes_max})"));
         } else {
-            self.found.insert(path.clone(), Found { path, kind, bytes });
+            let stamp = stamp(&path, metadata);
+            self.found.insert(path.clone(), Found { path, kind, named, bytes, stamp });
         }
     }
 

@@ -1,21 +1,35 @@
 //! Which document is indexed at which version, and what is still to do.
 //!
-//! Takes ids and content hashes, gives claims to the worker. Invariant: a row is `indexed` only after its points are
-//! durable in the vector store. Keeps the keys as well, hashed. Knows nothing of chunks, vectors or HTTP.
+//! Takes ids and content hashes, gives work to the worker. A document's row tells what was last finished; what is being
+//! made of it stands beside that until it is done, so that nothing half-made ever counts. Invariant: a row is `indexed`
+//! only after its points are durable in the vector store. Keeps the keys as well, hashed. Knows nothing of chunks,
+//! vectors or HTTP.
 
+mod asked;
+mod documents;
+mod jobs;
 mod keys;
+#[cfg(test)]
+mod tests;
+mod uploads;
+mod work;
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use asked::{Added, NewWork};
+pub use documents::{DocumentDetail, DocumentRow, DocumentState, Page, Sight, StateCount};
+pub use jobs::{Ended, Job, JobId, JobKind, JobState, NewJob};
 pub use keys::{KeyRow, NewKey};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+pub use work::{Action, Beat, Outcome, Retry, Work};
 
 use crate::caller::{Allow, Group};
 use crate::document::{CollectionName, DocumentId, Version};
 use crate::error::Class;
 
-/// Rows that one transaction queues.
-const ROWS_PER_TRANSACTION: usize = 1000;
+/// Rows that one statement brings in.
+const ROWS_PER_STATEMENT: usize = 1000;
 
 /// The ledger of one data folder.
 #[derive(Clone)]
@@ -32,6 +46,9 @@ pub struct Known {
     text_hash: String,
     generation: String,
     allow: String,
+    begun_version: i64,
+    begun_content_hash: String,
+    begun_generation: String,
 }
 
 /// What a document holds now.
@@ -57,11 +74,22 @@ impl Known {
 
     /// Whether the index may hold points that other people than these may see.
     pub fn allows_others(&self, allow: &Allow) -> bool {
-        self.version > 0 && self.allow != groups_to_json(allow)
+        self.begun_version.max(self.version) > 0 && self.allow != groups_to_json(allow)
+    }
+
+    /// Whether a later version than the finished one was begun: some of its points may be there.
+    pub fn is_half_made(&self) -> bool {
+        self.begun_version > self.version
+    }
+
+    /// The version that was last finished, where its points are in this index.
+    pub fn finished(&self, generation: &str) -> Option<Version> {
+        let has_points = self.state != "new" && self.state != "removed" && self.generation == generation;
+        (self.version > 0 && has_points).then_some(Version(self.version))
     }
 
     fn has_points(&self, generation: &str) -> bool {
-        self.state == "indexed" && self.generation == generation
+        self.state == "indexed" && self.generation == generation && !self.is_half_made()
     }
 }
 
@@ -72,15 +100,12 @@ pub struct Claim {
     pub supersedes: bool,
 }
 
-/// A document as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
-pub struct DocumentRow {
-    pub external_id: String,
-    pub state: String,
-    pub version: i64,
-    pub title: String,
-    pub chunks: i64,
-    pub reason: String,
+/// What is left in the index of a document that is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    /// The version before, which still answers.
+    Before,
 }
 
 /// Documents of one collection by where they stand.
@@ -101,13 +126,15 @@ pub enum LedgerError {
     Sql { what: &'static str, cause: sqlx::Error },
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("{what}: the ledger holds {found:?} there, which means nothing to this version of cairn")]
+    Unknown { what: &'static str, found: String },
 }
 
 impl LedgerError {
     pub fn class(&self) -> Class {
         match self {
             Self::Sql { .. } => Class::Unavailable,
-            Self::Migrate(_) => Class::Internal,
+            Self::Migrate(_) | Self::Unknown { .. } => Class::Internal,
         }
     }
 }
@@ -115,6 +142,12 @@ impl LedgerError {
 /// The groups as the ledger writes them: a JSON list, sorted.
 fn groups_to_json<'a>(groups: impl IntoIterator<Item = &'a Group>) -> String {
     serde_json::Value::from_iter(groups.into_iter().map(Group::as_str)).to_string()
+}
+
+/// Milliseconds since 1970, UTC.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn sql(what: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
@@ -126,10 +159,7 @@ impl Ledger {
     /// working on is nobody's now and goes back into the queue.
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
         let ledger = Self::open_beside(path).await?;
-        sqlx::query("UPDATE documents SET state = 'queued' WHERE state = 'working'")
-            .execute(&ledger.pool)
-            .await
-            .map_err(sql("open the ledger"))?;
+        ledger.take_over().await?;
         Ok(ledger)
     }
 
@@ -147,39 +177,43 @@ impl Ledger {
         Ok(Self { pool })
     }
 
-    /// Notes that these documents are to be looked at. One that is new is `queued`; one that is known stays as it is.
+    /// Notes that these documents are to be looked at. One that is known stays as it is.
     pub async fn queue(&self, collection: &CollectionName, external_ids: &[&str]) -> Result<(), LedgerError> {
-        const WHAT: &str = "queue documents";
-        for batch in external_ids.chunks(ROWS_PER_TRANSACTION) {
-            let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
-            for external_id in batch {
-                sqlx::query(
-                    "INSERT INTO documents (id, collection, external_id, state) VALUES (?, ?, ?, 'queued')
-                     ON CONFLICT (id) DO NOTHING",
-                )
-                .bind(DocumentId::new(collection, external_id).to_string())
-                .bind(collection.as_str())
-                .bind(external_id)
-                .execute(&mut *transaction)
-                .await
-                .map_err(sql(WHAT))?;
-            }
-            transaction.commit().await.map_err(sql(WHAT))?;
+        for batch in external_ids.chunks(ROWS_PER_STATEMENT) {
+            let rows = batch.iter().map(|external_id| {
+                serde_json::json!({ "id": DocumentId::new(collection, external_id).to_string(), "name": external_id })
+            });
+            sqlx::query(
+                "INSERT INTO documents (id, collection, external_id, state, changed_at_ms)
+                 SELECT value->>'id', ?2, value->>'name', 'new', ?3 FROM json_each(?1) WHERE true
+                 ON CONFLICT (id) DO NOTHING",
+            )
+            .bind(serde_json::Value::from_iter(rows).to_string())
+            .bind(collection.as_str())
+            .bind(now_ms())
+            .execute(&self.pool)
+            .await
+            .map_err(sql("queue documents"))?;
         }
         Ok(())
     }
 
     /// What is known of a queued document.
     pub async fn known(&self, document: DocumentId) -> Result<Known, LedgerError> {
-        sqlx::query_as("SELECT state, version, content_hash, text_hash, generation, allow FROM documents WHERE id = ?")
-            .bind(document.to_string())
-            .fetch_one(&self.pool)
-            .await
-            .map_err(sql("look a document up"))
+        sqlx::query_as(
+            "SELECT state, version, content_hash, text_hash, generation, allow, begun_version, begun_content_hash,
+                    begun_generation
+             FROM documents WHERE id = ?",
+        )
+        .bind(document.to_string())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(sql("look a document up"))
     }
 
-    /// Takes the document. A content or an index that is new begins a new version; the same again after a crash is the
-    /// same version, whose points are overwritten.
+    /// Begins a version of the document. A content or an index that is new makes a new one; the same again after a crash
+    /// is the same version, whose points are overwritten. What was finished before stands until [`commit`](Self::commit);
+    /// all its points must say already who may see the document.
     pub async fn claim(
         &self,
         document: DocumentId,
@@ -187,17 +221,18 @@ impl Ledger {
         content: Content<'_>,
         generation: &str,
     ) -> Result<Claim, LedgerError> {
-        let again = known.content_hash == content.hash && known.generation == generation && known.version > 0;
-        let version = if again { known.version } else { known.version + 1 };
+        let again =
+            known.is_half_made() && known.begun_content_hash == content.hash && known.begun_generation == generation;
+        let version = if again { known.begun_version } else { known.begun_version.max(known.version) + 1 };
         sqlx::query(
-            "UPDATE documents SET state = 'working', version = ?, content_hash = ?, text_hash = ?, allow = ?,
-             generation = ?, reason = '', changed_at = CURRENT_TIMESTAMP WHERE id = ?",
+            "UPDATE documents SET begun_version = ?, begun_content_hash = ?, begun_text_hash = ?,
+             begun_generation = ?, allow = ? WHERE id = ?",
         )
         .bind(version)
         .bind(content.hash)
         .bind(content.text_hash)
-        .bind(groups_to_json(content.allow))
         .bind(generation)
+        .bind(groups_to_json(content.allow))
         .bind(document.to_string())
         .execute(&self.pool)
         .await
@@ -207,9 +242,10 @@ impl Ledger {
 
     /// Notes that the same text is now for these people. Call it only when its points say so durably.
     pub async fn set_allow(&self, document: DocumentId, content: Content<'_>) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE documents SET content_hash = ?, allow = ?, changed_at = CURRENT_TIMESTAMP WHERE id = ?")
+        sqlx::query("UPDATE documents SET content_hash = ?, allow = ?, changed_at_ms = ? WHERE id = ?")
             .bind(content.hash)
             .bind(groups_to_json(content.allow))
+            .bind(now_ms())
             .bind(document.to_string())
             .execute(&self.pool)
             .await
@@ -217,14 +253,16 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes that the claimed version is in the index. Call it only when its points are durable.
+    /// Notes that the claimed version is in the index, and no other. Call it only when its points are durable.
     pub async fn commit(&self, document: DocumentId, title: &str, chunks: usize) -> Result<(), LedgerError> {
         sqlx::query(
-            "UPDATE documents SET state = 'indexed', title = ?, chunks = ?, reason = '',
-             changed_at = CURRENT_TIMESTAMP WHERE id = ?",
+            "UPDATE documents SET state = 'indexed', title = ?, chunks = ?, code = '', reason = '', changed_at_ms = ?,
+             version = begun_version, content_hash = begun_content_hash, text_hash = begun_text_hash,
+             generation = begun_generation WHERE id = ?",
         )
         .bind(title)
         .bind(i64::try_from(chunks).unwrap_or(i64::MAX))
+        .bind(now_ms())
         .bind(document.to_string())
         .execute(&self.pool)
         .await
@@ -232,13 +270,34 @@ impl Ledger {
         Ok(())
     }
 
-    /// Notes that the document can't be indexed as it is. Call it only when none of its points is left.
-    pub async fn reject(&self, document: DocumentId, reason: &str) -> Result<(), LedgerError> {
-        sqlx::query(
-            "UPDATE documents SET state = 'rejected', chunks = 0, reason = ?, changed_at = CURRENT_TIMESTAMP
-             WHERE id = ?",
-        )
+    /// Notes that what was begun after the finished version is gone again. Call it only when its points are.
+    pub async fn undo(&self, document: DocumentId) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE documents SET begun_version = version WHERE id = ?")
+            .bind(document.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(sql("note a version as undone"))?;
+        Ok(())
+    }
+
+    /// Notes that the document can't be indexed as it is, and why: for programs, and for people.
+    pub async fn reject(
+        &self,
+        document: DocumentId,
+        left: Left,
+        (code, reason): (&str, &str),
+    ) -> Result<(), LedgerError> {
+        let chunks = match left {
+            Left::Nothing => "0",
+            Left::Before => "chunks",
+        };
+        sqlx::query(sqlx::AssertSqlSafe(format!(
+            "UPDATE documents SET state = 'rejected', chunks = {chunks}, code = ?, reason = ?, stamp = '',
+             changed_at_ms = ? WHERE id = ?"
+        )))
+        .bind(code)
         .bind(reason)
+        .bind(now_ms())
         .bind(document.to_string())
         .execute(&self.pool)
         .await
@@ -246,26 +305,20 @@ impl Ledger {
         Ok(())
     }
 
-    /// Forgets the document. Call it only when none of its points is left.
+    /// Leaves of the document that it was there. Call it only when none of its points is left.
     pub async fn remove(&self, document: DocumentId) -> Result<(), LedgerError> {
-        sqlx::query("DELETE FROM documents WHERE id = ?")
-            .bind(document.to_string())
-            .execute(&self.pool)
-            .await
-            .map_err(sql("remove a document"))?;
-        Ok(())
-    }
-
-    /// Every document of the collection, by external id.
-    pub async fn documents(&self, collection: &CollectionName) -> Result<Vec<DocumentRow>, LedgerError> {
-        sqlx::query_as(
-            "SELECT external_id, state, version, title, chunks, reason FROM documents WHERE collection = ?
-             ORDER BY external_id",
+        sqlx::query(
+            "UPDATE documents SET state = 'removed', content_hash = '', text_hash = '', stamp = '', blob = '',
+             version = CASE version WHEN 0 THEN 0 ELSE MAX(version, begun_version) END,
+             begun_version = CASE version WHEN 0 THEN 0 ELSE MAX(version, begun_version) END,
+             chunks = 0, code = '', reason = '', changed_at_ms = ? WHERE id = ?",
         )
-        .bind(collection.as_str())
-        .fetch_all(&self.pool)
+        .bind(now_ms())
+        .bind(document.to_string())
+        .execute(&self.pool)
         .await
-        .map_err(sql("list documents"))
+        .map_err(sql("remove a document"))?;
+        Ok(())
     }
 
     /// Each collection that holds a document, by name, counted against one index.
@@ -273,9 +326,9 @@ impl Ledger {
         sqlx::query_as(
             "SELECT collection,
                     SUM(state = 'indexed' AND generation = ?1) AS indexed,
-                    SUM(state IN ('queued', 'working') OR (state = 'indexed' AND generation <> ?1)) AS waiting,
+                    SUM(state = 'new' OR (state = 'indexed' AND generation <> ?1)) AS waiting,
                     SUM(state = 'rejected') AS rejected
-             FROM documents GROUP BY collection ORDER BY collection",
+             FROM documents WHERE state <> 'removed' GROUP BY collection ORDER BY collection",
         )
         .bind(generation)
         .fetch_all(&self.pool)
@@ -289,13 +342,16 @@ impl Ledger {
         const WHAT: &str = "note documents as moved";
         let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
         // Those that were being worked on as well: the target has as much of them as the source had.
-        sqlx::query("UPDATE documents SET generation = ? WHERE collection = ? AND generation = ?")
-            .bind(to)
-            .bind(collection.as_str())
-            .bind(from)
-            .execute(&mut *transaction)
-            .await
-            .map_err(sql(WHAT))?;
+        for column in ["generation", "begun_generation"] {
+            let update = format!("UPDATE documents SET {column} = ? WHERE collection = ? AND {column} = ?");
+            sqlx::query(sqlx::AssertSqlSafe(update))
+                .bind(to)
+                .bind(collection.as_str())
+                .bind(from)
+                .execute(&mut *transaction)
+                .await
+                .map_err(sql(WHAT))?;
+        }
         let (indexed,): (i64,) = sqlx::query_as(
             "SELECT COUNT(*) FROM documents WHERE collection = ? AND generation = ? AND state = 'indexed'",
         )

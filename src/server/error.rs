@@ -4,7 +4,7 @@ use std::any::Any;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,18 @@ use utoipa::ToSchema;
 use super::RETRY_AFTER;
 use crate::answer::AnswerError;
 use crate::error::Class;
+use crate::ingest::IngestError;
 use crate::key::Permission;
 use crate::ledger::LedgerError;
 
 /// The denial with a status of its own: not "you may not", but "who are you?".
 const INVALID_KEY: &str = "invalid_api_key";
-/// The one invalid request with a status of its own.
+const COLLECTION_NOT_FOUND: &str = "collection_not_found";
+/// An invalid request with a status of its own.
 const BODY_TOO_LARGE: &str = "body_too_large";
+/// The same for a body that is too slow, and for a document that was waited for in vain.
+const UPLOAD_TIMEOUT: &str = "upload_timeout";
+const DOCUMENT_REJECTED: &str = "document_rejected";
 
 /// What a caller gets instead of an answer, in the shape that OpenAI clients know.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -60,12 +65,55 @@ impl ApiError {
         Self::new(Class::Denied, INVALID_KEY, "a valid key is needed: send it as \"Authorization: Bearer KEY\"")
     }
 
-    pub(super) fn not_permitted(needed: Permission) -> Self {
+    pub(super) fn not_permitted(needed: &[Permission]) -> Self {
+        let names: Vec<&str> = needed.iter().map(|permission| permission.name()).collect();
+        let message = format!("the key does not have the scope {:?} that this needs", names.join(" or "));
+        Self::new(Class::Denied, "not_permitted", message)
+    }
+
+    pub(super) fn local_only() -> Self {
         Self::new(
             Class::Denied,
-            "not_permitted",
-            format!("the key does not have the scope {needed:?} that this needs", needed = needed.name()),
+            "local_only",
+            "only `cairn ingest` on this machine may ask for this: it reads the server's own files",
         )
+    }
+
+    pub(super) fn collection_not_found(collection: &str) -> Self {
+        let message = format!("the collection {collection:?} holds no documents");
+        Self::new(Class::NotFound, COLLECTION_NOT_FOUND, message)
+    }
+
+    pub(super) fn document_not_found() -> Self {
+        Self::new(Class::NotFound, "document_not_found", "there is no such document")
+    }
+
+    pub(super) fn document_rejected(reason: &str) -> Self {
+        Self::new(Class::Invalid, DOCUMENT_REJECTED, reason)
+    }
+
+    pub(super) fn job_not_found() -> Self {
+        Self::new(Class::NotFound, "job_not_found", "there is no such job")
+    }
+
+    pub(super) fn unknown_kind(name: &str) -> Self {
+        let name: String = name.chars().take(80).collect();
+        let message =
+            format!("cairn reads no files like {name:?}: its name or its media type must tell a kind that it reads");
+        Self::new(Class::Invalid, "unknown_kind", message)
+    }
+
+    pub(super) fn upload_too_large() -> Self {
+        Self::new(Class::Invalid, BODY_TOO_LARGE, "the upload is larger than server.upload_bytes_max")
+    }
+
+    pub(super) fn upload_timeout(message: String) -> Self {
+        Self::new(Class::Invalid, UPLOAD_TIMEOUT, message)
+    }
+
+    pub(super) fn upload_failed(error: &std::io::Error) -> Self {
+        tracing::error!(error = %error, "an upload can't be kept");
+        Self::unavailable("the upload can't be kept just now; the service's log says why")
     }
 
     pub(super) fn rate_limited(retry_after: Duration) -> Self {
@@ -123,6 +171,8 @@ impl ApiError {
     fn status(&self) -> StatusCode {
         match self.class {
             Class::Invalid if self.code == BODY_TOO_LARGE => StatusCode::PAYLOAD_TOO_LARGE,
+            Class::Invalid if self.code == UPLOAD_TIMEOUT => StatusCode::REQUEST_TIMEOUT,
+            Class::Invalid if self.code == DOCUMENT_REJECTED => StatusCode::UNPROCESSABLE_ENTITY,
             Class::Invalid => StatusCode::BAD_REQUEST,
             Class::NotFound => StatusCode::NOT_FOUND,
             Class::Denied if self.code == INVALID_KEY => StatusCode::UNAUTHORIZED,
@@ -138,7 +188,7 @@ impl From<AnswerError> for ApiError {
     fn from(error: AnswerError) -> Self {
         let class = error.class();
         let code = match (&error, class) {
-            (AnswerError::NoDocuments { .. }, _) => "collection_not_found",
+            (AnswerError::NoDocuments { .. }, _) => COLLECTION_NOT_FOUND,
             (AnswerError::Chat(_), Class::Busy) => "upstream_busy",
             (AnswerError::Chat(_), Class::Invalid) => "upstream_refused",
             (AnswerError::Chat(_), _) => "upstream_unavailable",
@@ -173,6 +223,25 @@ impl From<AnswerError> for ApiError {
 impl From<LedgerError> for ApiError {
     fn from(error: LedgerError) -> Self {
         Self::unavailable(error.to_string())
+    }
+}
+
+impl From<IngestError> for ApiError {
+    fn from(error: IngestError) -> Self {
+        // Where the documents are kept is not the caller's business.
+        tracing::warn!(error = %error, "documents can't be changed");
+        match error.class() {
+            Class::Busy => Self::overloaded("the document store has too much to do; try again soon"),
+            Class::Invalid | Class::NotFound | Class::Denied | Class::Unavailable | Class::Internal => {
+                Self::unavailable("the document store can't be used just now; try again soon")
+            }
+        }
+    }
+}
+
+impl From<QueryRejection> for ApiError {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::invalid(None, rejection.body_text())
     }
 }
 

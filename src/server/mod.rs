@@ -4,8 +4,10 @@
 
 pub mod ask;
 mod auth;
+pub mod documents;
 mod error;
 mod host;
+pub mod jobs;
 mod limits;
 mod openai;
 mod probe;
@@ -19,20 +21,22 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tracing::{info, warn};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use crate::answer::Answerer;
-use crate::config;
+use crate::config::{self, Config};
 use crate::document::CollectionName;
+use crate::ingest::queue::Queue;
 use crate::ledger::Ledger;
 use crate::store::VectorStore;
 use crate::tasks::Tasks;
@@ -40,17 +44,21 @@ use limits::Limits;
 
 /// What the handlers work with.
 pub struct Service {
-    pub answerer: Arc<Answerer>,
-    pub store: Arc<dyn VectorStore>,
-    pub ledger: Ledger,
+    answerer: Arc<Answerer>,
+    queue: Arc<Queue>,
+    store: Arc<dyn VectorStore>,
+    ledger: Ledger,
     /// Where a request that names no collection looks.
-    pub collection: CollectionName,
-    pub metrics: PrometheusHandle,
+    collection: CollectionName,
+    metrics: PrometheusHandle,
+    /// Shown by whoever can read the data folder.
+    local_token: Option<SecretString>,
     limits: Limits,
     /// Fires at a stop: no more work should be sent here.
     stopping: CancellationToken,
     /// Fires when running answers have had their time after a stop.
     cut: CancellationToken,
+    file_bytes_max: u64,
     config: config::Server,
 }
 
@@ -64,6 +72,8 @@ pub struct Service {
     modifiers(&Keys),
     tags(
         (name = "answers", description = "Cited answers, and the passages they stand on"),
+        (name = "documents", description = "Documents in, looked at, changed and out"),
+        (name = "jobs", description = "What was asked for, and how far it is"),
         (name = "openai", description = "The same answers in the shapes that OpenAI clients know"),
         (name = "operations", description = "Probes and metrics")
     )
@@ -76,30 +86,36 @@ struct Keys;
 impl Modify for Keys {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        openapi.components.get_or_insert_default().add_security_scheme("key", scheme);
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("key", scheme);
+        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
+            "The token in the file server.json of the data folder, for commands on the same machine",
+        ));
+        components.add_security_scheme("local", SecurityScheme::Http(token.build()));
     }
 }
 
 impl Service {
     pub fn new(
         answerer: Arc<Answerer>,
-        store: Arc<dyn VectorStore>,
-        ledger: Ledger,
-        collection: CollectionName,
+        queue: Arc<Queue>,
         metrics: PrometheusHandle,
-        config: config::Server,
+        local_token: Option<SecretString>,
+        config: &Config,
     ) -> Self {
-        let limits = Limits::new(&config);
         Self {
             answerer,
-            store,
-            ledger,
-            collection,
+            store: Arc::clone(queue.store()),
+            ledger: queue.ledger().clone(),
+            queue,
+            collection: config.ingest.collection.clone(),
             metrics,
-            limits,
+            local_token,
+            limits: Limits::new(&config.server),
             stopping: CancellationToken::new(),
             cut: CancellationToken::new(),
-            config,
+            file_bytes_max: config.ingest.file_bytes_max.as_u64(),
+            config: config.server.clone(),
         }
     }
 }
@@ -142,6 +158,16 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(search::search))
         .routes(routes!(openai::chat_completions))
         .routes(routes!(openai::models))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::get, jobs::cancel))
+        .routes(routes!(jobs::events))
+        .routes(routes!(jobs::ingest))
+        .routes(routes!(jobs::retry))
+        .routes(routes!(documents::list, documents::post).layer(DefaultBodyLimit::disable()))
+        .routes(
+            routes!(documents::get, documents::put, documents::patch, documents::delete)
+                .layer(DefaultBodyLimit::disable()),
+        )
         .split_for_parts();
     let answers = answers.layer(middleware::from_fn_with_state(Arc::clone(&service), limits::admit));
     let (probes, probes_api) = OpenApiRouter::new()
@@ -150,6 +176,9 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(probe::metrics))
         .split_for_parts();
     api.merge(probes_api);
+    // OpenAPI has no word for "and whatever follows, slashes too".
+    let paths = std::mem::take(&mut api.paths.paths);
+    api.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     // The page's own default asks a validator on the web about the document.
     let page = utoipa_swagger_ui::Config::default().validator_url("none");
     let check_host = middleware::from_fn_with_state(Arc::clone(&service), host::check);

@@ -1,6 +1,7 @@
 //! The real binary on a command line: exit codes, JSON for machines, sentences for people, and pipes that close.
 
 mod doctor;
+mod documents;
 
 use std::fs;
 use std::io;
@@ -84,7 +85,7 @@ async fn an_ingest_reports_every_document_in_json_lines_and_in_a_summary() {
         assert!(Path::new(line["path"].as_str().unwrap()).is_absolute());
         match line["outcome"].as_str().unwrap() {
             "indexed" => chunks += line["chunks"].as_u64().unwrap(),
-            "failed" => assert_eq!(line["path"].as_str().unwrap(), picture.to_str().unwrap()),
+            "rejected" => assert_eq!(line["path"].as_str().unwrap(), picture.to_str().unwrap()),
             other => panic!("{other}"),
         }
     }
@@ -120,7 +121,7 @@ async fn nothing_is_pruned_when_something_could_not_be_read() {
     fs::remove_file(sandbox.docs().join("faq.html")).unwrap();
     let ended = run(sandbox.cairn(&["ingest", "--prune", "docs", "no-such-folder"])).await;
     assert_eq!(ended.code, Some(1));
-    assert!(ended.stderr.contains("nothing will be pruned"), "{ended:?}");
+    assert!(ended.stderr.contains("nothing was pruned"), "{ended:?}");
     assert!(ended.stdout.contains("0 removed"), "{ended:?}");
 }
 

@@ -9,10 +9,11 @@ pub(crate) mod corpus;
 pub(crate) mod process;
 pub(crate) mod served;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cairn::answer::{AnswerError, AnswerEvent, Citation, Done, Question, Turn};
@@ -22,9 +23,15 @@ use cairn::chat::Sampling;
 use cairn::config::{Config, Environment};
 use cairn::document::{CollectionName, Hit, Passage};
 use cairn::embed::{ModelFiles, Runtime};
+use cairn::ingest::Indexer;
+use cairn::ingest::job::Summary;
+pub(crate) use cairn::ingest::queue::Vanished;
+use cairn::ingest::queue::{Compare, Queue};
 use cairn::ingest::source::{self, SourceLimits};
-use cairn::ingest::worker::{self, Event, Summary};
-use cairn::ledger::DocumentRow;
+use cairn::ingest::worker::{Until, Worker};
+use cairn::ledger::{DocumentRow, JobId};
+use cairn::server::jobs::wire::JobDetailWire;
+use cairn::store::VectorStore;
 use futures::StreamExt;
 use tempfile::TempDir;
 
@@ -133,26 +140,35 @@ impl Sandbox {
     }
 }
 
-/// What becomes of documents whose file is gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Vanished {
-    Stay,
-    Go,
-}
-
 /// `cairn ingest` in process.
 pub(crate) async fn ingest(app: &App, collection: &CollectionName, paths: &[PathBuf], vanished: Vanished) -> Summary {
+    let job = begin_ingest(app, collection, paths, vanished).await;
+    app.worker.run(Until::AtRest(&job), std::future::pending()).await.unwrap();
+    summary(app, &job).await
+}
+
+/// Asks for it and does nothing of it.
+pub(crate) async fn begin_ingest(
+    app: &App,
+    collection: &CollectionName,
+    paths: &[PathBuf],
+    vanished: Vanished,
+) -> JobId {
     let walk = source::walk(paths, &SourceLimits { file_bytes_max: app.config.ingest.file_bytes_max.as_u64() });
-    let found: HashSet<PathBuf> = walk.found.iter().map(|found| found.path.clone()).collect();
-    let roots = walk.roots.clone();
-    let ignore_events = |_: Event<'_>| {};
-    let in_flight = app.config.ingest.documents_in_flight;
-    let never = std::future::pending();
-    let mut summary = worker::run(&app.indexer, collection, walk, in_flight, &ignore_events, never).await.unwrap();
-    if vanished == Vanished::Go {
-        summary.removed = worker::prune(&app.indexer, collection, &roots, &found).await.unwrap();
-    }
-    summary
+    app.queue.ingest(collection, walk, vanished, Compare::Stamp).await.unwrap()
+}
+
+/// How a job stands.
+pub(crate) async fn summary(app: &App, job: &JobId) -> Summary {
+    let row = app.ledger.job(job).await.unwrap().unwrap();
+    JobDetailWire::of(row, app.ledger.failed_of(job, usize::MAX).await.unwrap()).summary()
+}
+
+/// Has documents indexed into another store from now on.
+pub(crate) fn use_store(app: &mut App, store: &Arc<dyn VectorStore>) {
+    app.indexer = Arc::new(Indexer { store: Arc::clone(store), ..Indexer::clone(&app.indexer) });
+    app.queue = Arc::new(Queue::new(Arc::clone(&app.indexer)));
+    app.worker = Worker { queue: Arc::clone(&app.queue), limits: app.worker.limits };
 }
 
 /// A whole answer, as its events gave it.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod bounds;
+mod documents;
 mod faults;
 mod invalid;
 mod openai;

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 
 use crate::harness::corpus::{self, Corpus};
-use crate::harness::{Sandbox, search, temporary_folder};
+use crate::harness::{Sandbox, search, temporary_folder, use_store};
 use crate::qdrant::OnServer;
 use crate::store_contract::{FINGERPRINT, Place};
 
@@ -180,7 +180,7 @@ async fn after_a_move_every_document_is_unchanged_and_found_as_before_in_both_di
         let plan = migration.plan(&[]).await.unwrap();
         let moved = migration.run(&plan[0].collection, &|_| {}).await.unwrap();
         assert_eq!(moved.documents, documents as u64);
-        app.indexer.store = Arc::clone(to);
+        use_store(&mut app, to);
         let summary = sandbox.ingest(&app).await;
         assert_eq!((summary.unchanged, summary.indexed), (documents, 0));
     }

@@ -4,6 +4,7 @@
 mod answering;
 mod ingesting;
 mod prompting;
+mod queueing;
 
 use std::fs;
 

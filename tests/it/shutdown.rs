@@ -119,12 +119,14 @@ async fn beside_a_server_a_question_goes_through_it_and_an_ingest_is_refused() {
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.stderr.contains("holds no documents"), "the server's own sentence: {unknown:?}");
 
-    for arguments in [&["ingest", "docs"][..], &["ingest", "--rebuild", "docs"]] {
-        let refused = run(sandbox.cairn(arguments)).await;
-        assert_eq!(refused.code, Some(1), "{refused:?}");
-        assert!(refused.stderr.contains("in use by another cairn process"), "{refused:?}");
-        assert!(refused.stderr.contains(&server.url) && refused.stderr.contains("stop"), "{refused:?}");
-    }
+    sandbox.write("new.md", "# New\n\nThe door of the office is green.\n");
+    let handed_over = run(sandbox.cairn(&["ingest", "--json", "docs"])).await;
+    assert_eq!(handed_over.code, Some(0), "{handed_over:?}");
+    let summary = handed_over.json_lines().pop().unwrap();
+    assert_eq!((&summary["indexed"], &summary["unchanged"]), (&json!(1), &json!(6)), "the server did it");
+    let refused = run(sandbox.cairn(&["ingest", "--rebuild", "docs"])).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("stop the server first"), "{refused:?}");
     let second = run(sandbox.cairn(&["serve", "--listen", "127.0.0.1:0"])).await;
     assert_eq!(second.code, Some(1));
     assert!(second.stderr.contains("in use by another cairn process"), "{second:?}");

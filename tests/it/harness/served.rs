@@ -4,16 +4,21 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use cairn::app::App;
+use cairn::ingest::worker::Until;
 use cairn::server::{self, Service};
 use cairn::tasks::Tasks;
 use cairn::telemetry;
 use metrics_exporter_prometheus::PrometheusHandle;
 use reqwest::header::HeaderMap;
+use secrecy::SecretString;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::{LIMIT, Sandbox, within};
+
+/// What whoever can read the data folder of a served sandbox shows.
+pub(crate) const TOKEN: &str = "token-of-the-data-folder";
 
 /// A running service.
 pub(crate) struct Served {
@@ -41,18 +46,18 @@ impl Served {
     pub(crate) async fn of(app: App) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let service = Service::new(
-            app.answerer.clone(),
-            app.store.clone(),
-            app.ledger.clone(),
-            app.config.ingest.collection.clone(),
-            metrics(),
-            app.config.server.clone(),
-        );
+        let token = Some(SecretString::from(TOKEN));
+        let service = Service::new(app.answerer.clone(), app.queue.clone(), metrics(), token, &app.config);
         let tasks = Tasks::default();
         let until_stopped = tasks.clone();
+        let worker = app.worker.clone();
         #[expect(clippy::disallowed_methods, reason = "it ends with the test's own runtime")]
-        let serving = tokio::spawn(async move { server::serve(listener, service, &until_stopped).await });
+        let serving = tokio::spawn(async move {
+            let working = worker.run(Until::Stopped, until_stopped.stopped());
+            let (served, worked) = tokio::join!(server::serve(listener, service, &until_stopped), working);
+            worked.unwrap();
+            served
+        });
         Self { url, app, http: client(), tasks, serving }
     }
 

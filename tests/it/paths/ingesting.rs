@@ -127,7 +127,7 @@ async fn a_document_that_became_binary_no_longer_answers() {
     for _ in 0..2 {
         let summary = sandbox.ingest(&app).await;
         assert_eq!((summary.unchanged, summary.failed.len()), (5, 1), "it fails anew each time: {summary:?}");
-        assert_eq!(summary.failed[0].path, picture);
+        assert_eq!(Path::new(&summary.failed[0].path), picture);
         assert!(summary.failed[0].reason.contains("not text"), "{summary:?}");
         assert!(search(&app, QUESTION).await.iter().all(|hit| file_of(hit) != "network.md"));
         assert!(!ask(&app, QUESTION).await.text.contains(ANSWER));
@@ -151,8 +151,9 @@ async fn one_documents_failure_is_that_documents_only() {
     let paths = [sandbox.docs(), gone.clone()];
     let summary = ingest(&app, &default_collection(), &paths, Vanished::Stay).await;
     assert_eq!((summary.indexed, summary.skipped), (6, 1), "{summary:?}");
-    let reason =
-        |path: &Path| -> String { summary.failed.iter().find(|failure| failure.path == path).unwrap().reason.clone() };
+    let reason = |path: &Path| -> String {
+        summary.failed.iter().find(|failure| Path::new(&failure.path) == path).unwrap().reason.clone()
+    };
     assert_eq!(summary.failed.len(), 3, "{summary:?}");
     assert!(reason(&sandbox.docs().join("picture.md")).contains("not text"));
     assert!(reason(&sandbox.docs().join("large.txt")).contains("ingest.file_bytes_max (4096)"));

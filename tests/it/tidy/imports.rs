@@ -30,8 +30,11 @@ const MODULES: &[(&str, &[&str])] = &[
             "store",
         ],
     ),
-    ("server", &["answer", "caller", "chat", "config", "document", "error", "key", "ledger", "store", "tasks"]),
-    ("app", &["answer", "chat", "config", "embed", "ingest", "ledger", "store", "tasks"]),
+    (
+        "server",
+        &["answer", "caller", "chat", "config", "document", "error", "ingest", "key", "ledger", "store", "tasks"],
+    ),
+    ("app", &["answer", "chat", "config", "document", "embed", "ingest", "ledger", "store", "tasks"]),
     ("migrate", &["caller", "document", "embed", "error", "ledger", "store", "tasks"]),
     ("answer", &["caller", "chat", "config", "document", "embed", "error", "store"]),
     ("ingest", &["caller", "document", "embed", "error", "ledger", "store", "tasks"]),
