@@ -164,7 +164,8 @@ impl Indexer {
             return Ok(Outcome::Unchanged);
         }
         progress.stage(Stage::Extracting);
-        let (extracted, allow) = progress.or_stop(self.extract(&origin.name(external_id), file.bytes, file.sidecar)).await??;
+        let (extracted, allow) =
+            progress.or_stop(self.extract(&origin.name(external_id), file.bytes, file.sidecar)).await??;
         let title = origin
             .title()
             .or_else(|| extracted.title.clone())

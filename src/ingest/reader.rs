@@ -90,7 +90,8 @@ impl Reader {
     /// The text of a file. `name` helps where the bytes don't say what they are.
     pub async fn read(&self, name: &str, bytes: Vec<u8>) -> Result<Extracted, ReadError> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
-        let mut worker = match self.idle().pop() {
+        let idle = self.idle().pop(); // Apart, so that the lock is not held while a child starts.
+        let mut worker = match idle {
             Some(worker) => worker,
             None => self.start().await?,
         };

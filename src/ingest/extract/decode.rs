@@ -11,6 +11,8 @@ use super::ExtractError;
 
 /// Where a page has to declare its encoding: <https://html.spec.whatwg.org/#charset>.
 const DECLARATION_BYTES: usize = 1024;
+/// Enough to guess an encoding from; more takes seconds and makes nothing surer.
+const GUESS_BYTES: usize = 256 << 10;
 /// A text has at most one control character in so many; of random bytes, more than one in ten is one.
 const CHARS_PER_CONTROL_MIN: usize = 20;
 
@@ -56,9 +58,13 @@ fn without_mark(bytes: &[u8], declared: Declared) -> String {
     }
 }
 
+/// From the first part of the text that has more than ASCII.
 fn guessed(bytes: &[u8]) -> &'static Encoding {
+    let telling = bytes.iter().position(|byte| !byte.is_ascii()).unwrap_or(0);
+    let sample = bytes.get(telling.saturating_sub(GUESS_BYTES / 2)..).unwrap_or(bytes);
+    let sample = sample.get(..GUESS_BYTES).unwrap_or(sample);
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(bytes, true);
+    detector.feed(sample, true);
     detector.guess(None, Utf8Detection::Deny)
 }
 

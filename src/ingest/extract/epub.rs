@@ -76,7 +76,16 @@ fn package_path(container: &str) -> Option<String> {
                 return attribute(&tag, "full-path");
             }
             Event::Eof => return None,
-            _ => {}
+            Event::Start(_)
+            | Event::End(_)
+            | Event::Empty(_)
+            | Event::Text(_)
+            | Event::CData(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::GeneralRef(_) => {}
         }
     }
 }

@@ -11,6 +11,8 @@ use super::{ExtractError, Extracted, FileKind, Heading, markdown, on_one_line};
 
 /// More than any page that people read. The converter needs some ten times the page's size in memory.
 const PAGE_BYTES_MAX: u64 = 64 << 20;
+/// The converter needs about a kilobyte of memory for an element.
+const ELEMENTS_MAX: usize = 300_000;
 /// The most that the converter follows.
 const DEPTH_MAX: usize = 1024;
 /// Text is shorter than the page it is in. One that unfolds beyond this, by cells that span a thousand columns say, is
@@ -75,6 +77,10 @@ const BOX_TITLES: &[&str] = &["note", "tip", "hint", "important", "warning", "ca
 const BOX_LEVEL_MIN: u8 = 3;
 
 pub(super) fn extract(page: &str) -> Result<Extracted, ExtractError> {
+    let tags = page.as_bytes().windows(2).filter(|two| matches!(two, [b'<', b'a'..=b'z' | b'A'..=b'Z'])).count();
+    if tags > ELEMENTS_MAX {
+        return Err(ExtractError::TooLarge { what: "elements of the page", limit: ELEMENTS_MAX as u64 });
+    }
     let mut text = to_markdown(page, &[NAVIGATION, CONTENTS].concat())?;
     if content_bytes(&text) < CONTENT_BYTES_MIN {
         text = to_markdown(page, NAVIGATION)?;

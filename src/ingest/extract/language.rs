@@ -7,43 +7,13 @@ use whatlang::Lang;
 use super::{Extracted, FileKind};
 
 /// Enough to be sure, and little enough to cost nothing.
-const SAMPLE_BYTES: usize = 16 << 10;
+const SAMPLE_BYTES: usize = 3 << 10;
 /// Below this many letters a guess is no more than that.
 const LETTERS_MIN: usize = 40;
 
 pub(super) fn of(extracted: &Extracted) -> Option<String> {
-    match extracted.kind {
-        FileKind::Code(_) => None,
-        FileKind::Markdown
-        | FileKind::Html
-        | FileKind::Rst
-        | FileKind::AsciiDoc
-        | FileKind::Text
-        | FileKind::Json
-        | FileKind::JsonLines
-        | FileKind::Xml
-        | FileKind::Notebook
-        | FileKind::Csv
-        | FileKind::Pdf
-        | FileKind::Docx
-        | FileKind::Pptx
-        | FileKind::Odt
-        | FileKind::Odp
-        | FileKind::Epub
-        | FileKind::Rtf
-        | FileKind::Doc
-        | FileKind::Ppt
-        | FileKind::Xls
-        | FileKind::Xlsx
-        | FileKind::Xlsb
-        | FileKind::Ods
-        | FileKind::Eml
-        | FileKind::Msg
-        | FileKind::Zip
-        | FileKind::Tar
-        | FileKind::Gzip
-        | FileKind::Xz => of_prose(&sample(&extracted.text)),
-    }
+    let FileKind::Code(_) = extracted.kind else { return of_prose(&sample(&extracted.text)) };
+    None
 }
 
 fn of_prose(prose: &str) -> Option<String> {

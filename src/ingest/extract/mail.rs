@@ -5,6 +5,7 @@
 
 use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
+use super::decode::{self, Declared};
 use super::error::ExtractError;
 use super::kind::{self, FileKind};
 use super::writer::Writer;
@@ -63,7 +64,9 @@ impl Reading<'_> {
         self.part(place.path.clone(), text)?;
         let mut names = archive::Names::default();
         let mut others = 0;
-        for attachment in mail.attachments() {
+        let is_untyped = untyped(mail).is_some();
+        let is_body = |part: &MessagePart<'_>| is_untyped && std::ptr::eq(part, mail.root_part());
+        for attachment in mail.attachments().filter(|part| !is_body(part)) {
             self.count_member()?;
             let name = attachment.attachment_name().map(on_one_line);
             match &attachment.body {
@@ -109,16 +112,12 @@ impl Reading<'_> {
 }
 
 fn envelope(mail: &Message<'_>) -> Envelope {
-    let date = mail.date().map(|date| {
-        let zone = date.to_rfc3339();
-        zone.replace('T', " ")
-    });
     Envelope {
         subject: mail.subject().map(on_one_line).filter(|subject| !subject.is_empty()),
         from: mail.from().map(people),
         to: mail.to().map(people),
         cc: mail.cc().map(people),
-        date,
+        date: mail.date().map(|date| date.to_rfc3339().replace('T', " ")),
     }
 }
 
@@ -135,10 +134,16 @@ fn people(address: &Address<'_>) -> String {
 fn body(mail: &Message<'_>) -> Result<Extracted, ExtractError> {
     let is_encrypted = mail.parts.iter().any(|part| {
         let kind = part.content_type();
-        kind.is_some_and(|kind| kind.ctype() == "multipart" && kind.subtype() == Some("encrypted"))
+        kind.is_some_and(|kind| {
+            let sealed = kind.attribute("smime-type").is_some_and(|what| what.eq_ignore_ascii_case("enveloped-data"));
+            sealed || (kind.ctype() == "multipart" && kind.subtype() == Some("encrypted"))
+        })
     });
     if is_encrypted {
         return Err(ExtractError::Encrypted);
+    }
+    if let Some(text) = untyped(mail) {
+        return Ok(Extracted::of(FileKind::Eml, text));
     }
     let mut writer = Writer::new(usize::MAX);
     let html: Vec<&str> = mail.html_bodies().filter_map(html_of).collect();
@@ -153,6 +158,19 @@ fn body(mail: &Message<'_>) -> Result<Extracted, ExtractError> {
         }
     }
     writer.finish(FileKind::Eml)
+}
+
+/// The words of a mail that is of one part and says wrongly, or not at all, what that is.
+fn untyped(mail: &Message<'_>) -> Option<String> {
+    let root = mail.root_part();
+    if !mail.text_body.is_empty() || !mail.html_body.is_empty() || root.attachment_name().is_some() {
+        return None;
+    }
+    match &root.body {
+        PartType::Text(text) => Some(text.replace("\r\n", "\n")),
+        PartType::Binary(bytes) | PartType::InlineBinary(bytes) => decode::decode(bytes, Declared::Nowhere).ok(),
+        PartType::Html(_) | PartType::Message(_) | PartType::Multipart(_) => None,
+    }
 }
 
 fn html_of<'a>(part: &'a MessagePart<'_>) -> Option<&'a str> {

@@ -95,18 +95,20 @@ fn table(text: &str, range: Range<usize>) -> Table {
 /// deep.
 fn is_nested_too_deep(text: &str) -> bool {
     text.lines().any(|line| {
-        let (mut marks, mut spaces) = (0, 0);
-        for byte in line.bytes() {
+        let words = line.trim_start_matches([' ', '\t']);
+        let indent: usize = line.bytes().take(line.len() - words.len()).map(|b| if b == b'\t' { 4 } else { 1 }).sum();
+        let bytes = words.as_bytes();
+        let mut marks = 0;
+        for (at, byte) in bytes.iter().enumerate() {
+            let ends = bytes.get(at + 1).is_none_or(|next| matches!(next, b' ' | b'\t'));
             match byte {
-                b' ' => spaces += 1,
-                b'\t' => spaces += 4,
-                b'>' | b'-' | b'+' | b'*' | b'.' | b')' => marks += 1,
-                b'0'..=b'9' => {}
+                b'>' => marks += 1,
+                b'-' | b'+' | b'*' | b'.' | b')' => marks += usize::from(ends),
+                b' ' | b'\t' | b'0'..=b'9' => {}
                 _ => break,
             }
         }
-        let rule = marks > NESTING_MAX && line.bytes().all(|byte| matches!(byte, b' ' | b'-' | b'*'));
-        marks > 0 && marks + spaces / 2 > NESTING_MAX && !(rule && !line.contains("- -") && !line.contains("* *"))
+        marks > 0 && marks + indent / 2 > NESTING_MAX
     })
 }
 
@@ -250,8 +252,8 @@ mod tests {
         let made =
             extract("a\n\n| k | v |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n\nb\n\n- | x | y |\n  |---|---|\n  | 1 | 2 |\n");
         let [table] = made.tables.as_slice() else { panic!("{:?}", made.tables) };
-        assert_eq!(&made.text[table.span.start..table.rows_start], "| k | v |\n|---|---|\n");
-        assert_eq!(&made.text[table.rows_start..table.span.end], "| 1 | 2 |\n| 3 | 4 |\n");
+        assert_eq!(made.text.get(table.span.start..table.rows_start), Some("| k | v |\n|---|---|\n"));
+        assert_eq!(made.text.get(table.rows_start..table.span.end), Some("| 1 | 2 |\n| 3 | 4 |\n"));
     }
 
     #[test]
@@ -260,7 +262,7 @@ mod tests {
         for text in [">".repeat(50_000) + "x", "- ".repeat(50_000) + "x", "1. ".repeat(50_000), lists] {
             assert_eq!(extract(&text).text, text);
         }
-        let ruled = format!("# A\n\n{}\n\n{}\n", "-".repeat(200), "*".repeat(300));
+        let ruled = format!("# A\n\n{}\n\n{}\n\n{}\n", "-".repeat(200), "*".repeat(300), "----- ".repeat(40));
         assert_eq!(extract(&ruled).headings.len(), 1);
     }
 

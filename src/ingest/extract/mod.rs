@@ -46,6 +46,7 @@ pub use pdf::Pdfium;
 
 use archive::Packing;
 use decode::Declared;
+use office::Form;
 
 /// A title goes wherever its document is named. Longer ones are paragraphs that somebody marked as headings.
 const TITLE_CHARS_MAX: usize = 300;
@@ -204,18 +205,44 @@ struct Reading<'a> {
 impl Reading<'_> {
     /// Adds the parts of a file. An error is one that ends the whole reading.
     fn file(&mut self, name: &str, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
-        match kind::detect(name, bytes) {
-            Ok(kind) => match kind {
-                FileKind::Zip => self.archive(Packing::Zip, name, bytes, place),
-                FileKind::Tar => self.archive(Packing::Tar, name, bytes, place),
-                FileKind::Gzip => self.archive(Packing::Gzip, name, bytes, place),
-                FileKind::Xz => self.archive(Packing::Xz, name, bytes, place),
-                FileKind::Eml => self.mail(bytes, place),
-                FileKind::Msg => self.msg(bytes, place),
-                other => self.part(place.path.clone(), self.one(other, bytes)),
-            },
-            Err(error) => self.part(place.path.clone(), Err(error)),
-        }
+        let kind = match kind::detect(name, bytes) {
+            Ok(kind) => kind,
+            Err(error) => return self.part(place.path.clone(), Err(error)),
+        };
+        let bytes_max = self.limits.text_bytes_max;
+        let text = || decode::decode(bytes, Declared::Nowhere);
+        let content = match kind {
+            FileKind::Markdown => text().map(|text| markdown::extract(&text)),
+            FileKind::Html => decode::decode(bytes, Declared::InHtml).and_then(|page| html::extract(&page)),
+            FileKind::Rst => text().map(rst::extract),
+            FileKind::AsciiDoc => text().map(asciidoc::extract),
+            FileKind::Text | FileKind::Code(_) => text().map(|text| Extracted::of(kind, text)),
+            FileKind::Json => text().and_then(|text| json::extract(text, self.limits)),
+            FileKind::JsonLines => text().and_then(|text| json::extract_lines(&text, self.limits)),
+            FileKind::Xml => decode::decode(bytes, Declared::InHtml).and_then(|text| xml::extract(text, bytes_max)),
+            FileKind::Notebook => text().and_then(|text| notebook::extract(text, bytes_max)),
+            FileKind::Csv => text().and_then(|text| csv_table::extract(&text, bytes_max)),
+            FileKind::Pdf => {
+                self.pdfium.map_err(ExtractError::no_pdfium).and_then(|pdfium| pdf::extract(pdfium, bytes))
+            }
+            FileKind::Epub => epub::extract(bytes, bytes_max),
+            FileKind::Docx => office::extract(Form::Docx, bytes, bytes_max),
+            FileKind::Pptx => office::extract(Form::Pptx, bytes, bytes_max),
+            FileKind::Odt => office::extract(Form::Odt, bytes, bytes_max),
+            FileKind::Odp => office::extract(Form::Odp, bytes, bytes_max),
+            FileKind::Rtf => office::extract(Form::Rtf, bytes, bytes_max),
+            FileKind::Doc => office::extract(Form::Doc, bytes, bytes_max),
+            FileKind::Ppt => office::extract(Form::Ppt, bytes, bytes_max),
+            FileKind::Xlsx | FileKind::Xlsb | FileKind::Xls => sheet::extract(kind, bytes, bytes_max),
+            FileKind::Ods => ods::extract(bytes, bytes_max),
+            FileKind::Eml => return self.mail(bytes, place),
+            FileKind::Msg => return self.msg(bytes, place),
+            FileKind::Zip => return self.archive(Packing::Zip, name, bytes, place),
+            FileKind::Tar => return self.archive(Packing::Tar, name, bytes, place),
+            FileKind::Gzip => return self.archive(Packing::Gzip, name, bytes, place),
+            FileKind::Xz => return self.archive(Packing::Xz, name, bytes, place),
+        };
+        self.part(place.path.clone(), content)
     }
 
     /// Adds a part.
@@ -227,39 +254,6 @@ impl Reading<'_> {
         }
         self.parts.push(Part { path, content });
         Ok(())
-    }
-
-    /// A file that holds one document and is no container.
-    fn one(&self, kind: FileKind, bytes: &[u8]) -> Result<Extracted, ExtractError> {
-        let limits = self.limits;
-        let bytes_max = limits.text_bytes_max;
-        let text = || decode::decode(bytes, Declared::Nowhere);
-        match kind {
-            FileKind::Markdown => Ok(markdown::extract(&text()?)),
-            FileKind::Html => html::extract(&decode::decode(bytes, Declared::InHtml)?),
-            FileKind::Rst => Ok(rst::extract(text()?)),
-            FileKind::AsciiDoc => Ok(asciidoc::extract(text()?)),
-            FileKind::Text | FileKind::Code(_) => Ok(Extracted::of(kind, text()?)),
-            FileKind::Json => json::extract(text()?, limits),
-            FileKind::JsonLines => json::extract_lines(&text()?, limits),
-            FileKind::Xml => xml::extract(decode::decode(bytes, Declared::InHtml)?, bytes_max),
-            FileKind::Notebook => notebook::extract(text()?, bytes_max),
-            FileKind::Csv => csv_table::extract(&text()?, bytes_max),
-            FileKind::Pdf => pdf::extract(self.pdfium.map_err(ExtractError::no_pdfium)?, bytes),
-            FileKind::Epub => epub::extract(bytes, bytes_max),
-            FileKind::Docx
-            | FileKind::Pptx
-            | FileKind::Odt
-            | FileKind::Odp
-            | FileKind::Rtf
-            | FileKind::Doc
-            | FileKind::Ppt => office::extract(kind, bytes, bytes_max),
-            FileKind::Xlsx | FileKind::Xlsb | FileKind::Xls => sheet::extract(kind, bytes, bytes_max),
-            FileKind::Ods => ods::extract(bytes, bytes_max),
-            FileKind::Eml | FileKind::Msg | FileKind::Zip | FileKind::Tar | FileKind::Gzip | FileKind::Xz => {
-                Err(ExtractError::Unsupported { what: "a file of several documents", instead: "unpack it" })
-            }
-        }
     }
 
     /// Counts a member of an archive or an attachment of a mail.
@@ -301,7 +295,8 @@ mod tests {
     #[test]
     fn a_title_is_never_longer_than_a_line_or_two() {
         let whole = extract("a.md", format!("# {}\n", "ü".repeat(500)).as_bytes(), &ExtractLimits::default(), Err(""));
-        let title = whole.expect("it is text").title.expect("there is a heading");
+        let title =
+            parts.expect("it is text").remove(0).content.expect("it is text").title.expect("there is a heading");
         assert_eq!(title, format!("{}…", "ü".repeat(TITLE_CHARS_MAX)));
     }
 

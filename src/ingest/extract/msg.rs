@@ -12,7 +12,8 @@ use super::decode::{self, Declared};
 use super::error::ExtractError;
 use super::kind::FileKind;
 use super::mail::Envelope;
-use super::{Extracted, Note, Place, Reading, archive, html, office};
+use super::office::{self, Form};
+use super::{Extracted, Note, Place, Reading, archive, html};
 
 /// One property or attachment.
 const STREAM_BYTES_MAX: u64 = 64 << 20;
@@ -23,6 +24,8 @@ const SENDER_ADDRESS: u16 = 0x0c1f;
 const SENDER_SMTP: u16 = 0x5d01;
 const TO: u16 = 0x0e04;
 const CC: u16 = 0x0e03;
+const RECIPIENT_NAME: u16 = 0x3001;
+const RECIPIENT_SMTP: u16 = 0x39fe;
 const BODY: u16 = 0x1000;
 const BODY_RTF: u16 = 0x1009;
 const BODY_HTML: u16 = 0x1013;
@@ -56,7 +59,7 @@ impl Reading<'_> {
         self.part(place.path.clone(), text)?;
         let mut names = archive::Names::default();
         let mut others = 0;
-        for attached in attached(mail, storage) {
+        for attached in storages(mail, storage, "__attach_version1.0_") {
             self.count_member()?;
             let name = ATTACHED_NAMES.iter().find_map(|id| text_of(mail, &attached, *id, &fixed));
             let inner = format!("{attached}/__substg1.0_{ATTACHED_DATA:04X}000D");
@@ -75,11 +78,11 @@ impl Reading<'_> {
     }
 }
 
-/// The storages of a mail's attachments, in their order.
-fn attached(mail: &Mail<'_>, storage: &str) -> Vec<String> {
+/// The storages within another whose names begin so, in their order: those of attachments, or of recipients.
+fn storages(mail: &Mail<'_>, storage: &str, prefix: &str) -> Vec<String> {
     let Ok(entries) = mail.read_storage(format!("{storage}/")) else { return Vec::new() };
-    let attached = entries.filter(|entry| entry.is_storage() && entry.name().starts_with("__attach_version1.0_"));
-    attached.map(|entry| format!("{storage}/{}", entry.name())).collect()
+    let found = entries.filter(|entry| entry.is_storage() && entry.name().starts_with(prefix));
+    found.map(|entry| format!("{storage}/{}", entry.name())).collect()
 }
 
 /// The properties that are numbers and dates: they stand in one stream.
@@ -129,10 +132,20 @@ fn envelope(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Envelope {
     Envelope {
         subject: text_of(mail, storage, SUBJECT, fixed),
         from,
-        to: text_of(mail, storage, TO, fixed),
+        to: text_of(mail, storage, TO, fixed).or_else(|| recipients(mail, storage, fixed)),
         cc: text_of(mail, storage, CC, fixed),
         date: fixed.get(SENT).or_else(|| fixed.get(DELIVERED)).filter(|time| *time > 0).map(date),
     }
+}
+
+/// Those who got the mail, where it has no line that says so.
+fn recipients(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Option<String> {
+    let named = storages(mail, storage, "__recip_version1.0_").into_iter().filter_map(|recipient| {
+        let mut names = [RECIPIENT_NAME, RECIPIENT_SMTP].into_iter();
+        names.find_map(|id| text_of(mail, &recipient, id, fixed))
+    });
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| named.join("; "))
 }
 
 fn body(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Result<Extracted, ExtractError> {
@@ -146,7 +159,7 @@ fn body(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Result<Extracted, 
         return html::extract(&page);
     }
     match stream(mail, storage, BODY_RTF, "0102") {
-        Some(packed) => office::extract(FileKind::Rtf, &unpacked_rtf(&packed)?, usize::MAX),
+        Some(packed) => office::extract(Form::Rtf, &unpacked_rtf(&packed)?, usize::MAX),
         None => Ok(Extracted::of(FileKind::Msg, String::new())),
     }
 }
@@ -243,7 +256,7 @@ mod tests {
     #[test]
     fn a_windows_time_is_a_date() {
         assert_eq!(date(116_444_736_000_000_000), "1970-01-01 00:00:00Z");
-        assert_eq!(date(133_512_345_670_000_000), "2024-01-31 02:49:27Z");
+        assert_eq!(date(133_512_345_670_000_000), "2024-02-01 04:16:07Z");
     }
 
     #[test]

@@ -8,16 +8,23 @@ use std::io::{Cursor, Read};
 
 use anydoc::model::{Block, Cell, CellSlot, Document, Inline, List, Table, TableKind};
 use anydoc::{ConvertError, Format};
+use quick_xml::Reader;
+use quick_xml::events::Event;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
 use super::Extracted;
 use super::error::ExtractError;
 use super::kind::FileKind;
+use super::package::{self, PackageLimits};
 use super::writer::Writer;
 
+/// The library holds a part as a tree that takes about half a kilobyte of memory for an element.
+const PACKAGE_LIMITS: PackageLimits =
+    PackageLimits { part_bytes_max: 64 << 20, all_bytes_max: 256 << 20, part_elements_max: Some(600_000) };
 /// Parts of a package that hold no text. They are left out before the library sees them, since it would keep them.
 const MEDIA_FOLDERS: &[&str] =
     &["word/media/", "word/embeddings/", "word/fonts/", "ppt/media/", "ppt/embeddings/", "ppt/fonts/", "Pictures/"];
+const PRESENTATION: &str = "ppt/presentation.xml";
 const SLIDES: &str = "ppt/slides/";
 const SLIDE_LINK: &str = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/slide";
 const LINKS_HEAD: &str = "<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\">";
@@ -29,53 +36,77 @@ const SMALL_PART_BYTES_MAX: u64 = 1 << 20;
 /// What programs put where nobody gave a title.
 const NO_TITLES: &[&str] = &["powerpoint presentation", "presentation", "slide 1", "document", "untitled", "title"];
 
-pub(super) fn extract(kind: FileKind, bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
-    let format = match kind {
-        FileKind::Docx => Format::Docx,
-        FileKind::Pptx => Format::Pptx,
-        FileKind::Odt => Format::Odt,
-        FileKind::Odp => Format::Odp,
-        FileKind::Rtf => Format::Rtf,
-        FileKind::Doc => Format::Doc,
-        FileKind::Ppt => Format::Ppt,
-        FileKind::Markdown
-        | FileKind::Html
-        | FileKind::Rst
-        | FileKind::AsciiDoc
-        | FileKind::Text
-        | FileKind::Code(_)
-        | FileKind::Json
-        | FileKind::JsonLines
-        | FileKind::Xml
-        | FileKind::Notebook
-        | FileKind::Csv
-        | FileKind::Pdf
-        | FileKind::Epub
-        | FileKind::Xls
-        | FileKind::Xlsx
-        | FileKind::Xlsb
-        | FileKind::Ods
-        | FileKind::Eml
-        | FileKind::Msg
-        | FileKind::Zip
-        | FileKind::Tar
-        | FileKind::Gzip
-        | FileKind::Xz => {
-            return Err(ExtractError::Unsupported { what: "this as an Office document", instead: "check its name" });
+/// What the library reads for us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Docx,
+    Pptx,
+    Odt,
+    Odp,
+    Rtf,
+    Doc,
+    Ppt,
+}
+
+impl Form {
+    fn kind(self) -> FileKind {
+        match self {
+            Self::Docx => FileKind::Docx,
+            Self::Pptx => FileKind::Pptx,
+            Self::Odt => FileKind::Odt,
+            Self::Odp => FileKind::Odp,
+            Self::Rtf => FileKind::Rtf,
+            Self::Doc => FileKind::Doc,
+            Self::Ppt => FileKind::Ppt,
         }
+    }
+
+    fn format(self) -> Format {
+        match self {
+            Self::Docx => Format::Docx,
+            Self::Pptx => Format::Pptx,
+            Self::Odt => Format::Odt,
+            Self::Odp => Format::Odp,
+            Self::Rtf => Format::Rtf,
+            Self::Doc => Format::Doc,
+            Self::Ppt => Format::Ppt,
+        }
+    }
+
+    fn is_package(self) -> bool {
+        match self {
+            Self::Docx | Self::Pptx | Self::Odt | Self::Odp => true,
+            Self::Rtf | Self::Doc | Self::Ppt => false,
+        }
+    }
+}
+
+pub(super) fn extract(form: Form, bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
+    let (kind, format) = (form.kind(), form.format());
+    let package = if form.is_package() {
+        package::check(bytes, PACKAGE_LIMITS)?;
+        Some(Package::open(bytes)?)
+    } else {
+        None
     };
-    let packed = matches!(format, Format::Docx | Format::Pptx | Format::Odt | Format::Odp);
-    let package = if packed { Some(Package::open(bytes)?) } else { None };
     let source = package.as_ref().map_or(bytes, |package| package.bytes.as_slice());
+    let slides = package.as_ref().and_then(|package| package.slides);
+    if slides == Some(0) {
+        return Ok(Extracted::of(kind, String::new()));
+    }
     let document = anydoc::to_document(source, format).map_err(|error| refused(error, format))?;
-    let slides = package.as_ref().map_or(0, |package| package.slides);
-    let mut extracted = write(&document, kind, slides, bytes_max)?;
+    let mut extracted = write(&document, kind, bytes_max)?;
+    // The library leaves out what it can't read, and says nothing.
+    if slides.is_some_and(|slides| extracted.pages.len() < slides) {
+        return Err(ExtractError::damaged("not all of its slides can be read"));
+    }
     if extracted.title.is_none() {
         extracted.title = package.and_then(|package| package.title);
     }
     Ok(extracted)
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "the library's errors may become more")]
 fn refused(error: ConvertError, format: Format) -> ExtractError {
     match error {
         ConvertError::Encrypted => ExtractError::Encrypted,
@@ -90,14 +121,15 @@ fn refused(error: ConvertError, format: Format) -> ExtractError {
         ConvertError::Unsupported(_) => {
             ExtractError::Unsupported { what: "this form of document", instead: "save it as .docx or .pptx" }
         }
-        other => ExtractError::damaged(other),
+        error => ExtractError::damaged(error),
     }
 }
 
 /// A ZIP package as the library gets it.
 struct Package {
     bytes: Vec<u8>,
-    slides: usize,
+    /// How many slides the presentation shows, hidden ones included; None if it is none.
+    slides: Option<usize>,
     title: Option<String>,
 }
 
@@ -135,9 +167,10 @@ impl Package {
             std::io::Write::write_all(&mut lean, links.replacen(LINKS_END, &own, 1).as_bytes())
                 .map_err(ExtractError::damaged)?;
         }
+        let slides = small_part(&mut archive, PRESENTATION).map(|presentation| slides_in(&presentation));
         let bytes = lean.finish().map_err(ExtractError::damaged)?.into_inner();
         let [core, meta] = titles;
-        Ok(Self { bytes, slides: slides.len(), title: core.or(meta) })
+        Ok(Self { bytes, slides, title: core.or(meta) })
     }
 }
 
@@ -145,6 +178,24 @@ fn small_part(archive: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Option<Str
     let mut text = String::new();
     archive.by_name(name).ok()?.take(SMALL_PART_BYTES_MAX).read_to_string(&mut text).ok()?;
     Some(text)
+}
+
+/// How many slides a presentation has by its own list.
+fn slides_in(presentation: &str) -> usize {
+    let mut reader = Reader::from_str(presentation);
+    let mut slides = 0;
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(tag) | Event::Empty(tag)) if tag.local_name().as_ref() == "sldId" => {
+                // Lists of other kinds have slides too, by another id. This one's has a prefix: `r:id`.
+                let mut attributes = tag.attributes();
+                let mut ids = attributes.with_checks(false).filter_map(Result::ok).map(|attribute| attribute.key);
+                slides += usize::from(ids.any(|key| key.prefix().is_some() && key.local_name().as_ref() == "id"));
+            }
+            Ok(Event::Eof) | Err(_) => return slides,
+            Ok(_) => {}
+        }
+    }
 }
 
 /// What stands in `<dc:title>`.
@@ -156,20 +207,14 @@ fn title_in(about: &str) -> Option<String> {
     (!title.is_empty() && !NO_TITLES.contains(&title.to_lowercase().as_str())).then(|| title.to_owned())
 }
 
-fn write(document: &Document, kind: FileKind, slides: usize, bytes_max: usize) -> Result<Extracted, ExtractError> {
+fn write(document: &Document, kind: FileKind, bytes_max: usize) -> Result<Extracted, ExtractError> {
     let mut writer = Writer::new(bytes_max);
-    let mut shown = 0;
     for block in &document.blocks {
-        if slides > 0 && is_slide_start(block) {
+        if kind == FileKind::Pptx && is_slide_start(block) {
             writer.page();
-            shown += 1;
         } else {
             write_block(&mut writer, block, 0);
         }
-    }
-    if shown < slides {
-        // The library leaves out what it can't read; hidden slides and those of no order are no loss.
-        let _ = shown;
     }
     for (i, note) in document.notes.iter().enumerate() {
         let text = blocks_text(&note.blocks);

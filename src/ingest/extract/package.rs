@@ -2,7 +2,7 @@
 //!
 //! Sizes in the directory may lie, so parts that could pass the limit are unpacked here once, and thrown away.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor, Read, Write};
 
 use zip::ZipArchive;
 
@@ -16,37 +16,67 @@ const DEFLATE_TIMES_MAX: u64 = 1032;
 pub(super) struct PackageLimits {
     pub(super) part_bytes_max: u64,
     pub(super) all_bytes_max: u64,
+    /// Elements of one part, where a library holds them all at once.
+    pub(super) part_elements_max: Option<u64>,
 }
 
 pub(super) fn check(bytes: &[u8], limits: PackageLimits) -> Result<(), ExtractError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(ExtractError::damaged)?;
-    let mut all = 0_u64;
+    let mut left = limits.all_bytes_max;
     for index in 0..archive.len() {
-        let (name, packed) = match archive.by_index_raw(index) {
+        let (name, packed, declared) = match archive.by_index_raw(index) {
             Ok(file) if file.encrypted() => return Err(ExtractError::Encrypted),
-            Ok(file) => (file.name().map(|name| name.to_ascii_lowercase()), file.compressed_size()),
+            Ok(file) => (file.name().map(|name| name.to_ascii_lowercase()), file.compressed_size(), file.size()),
             Err(error) => return Err(ExtractError::damaged(error)),
         };
         if !name.is_ok_and(|name| holds_text(&name)) {
             continue;
         }
         let most = packed.saturating_mul(DEFLATE_TIMES_MAX);
-        let left = limits.part_bytes_max.min(limits.all_bytes_max.saturating_sub(all));
-        all += if most <= left {
-            archive.by_index_raw(index).map_or(0, |file| file.size()).min(most)
+        let room = limits.part_bytes_max.min(left);
+        let measured = if most <= room && limits.part_elements_max.is_none() {
+            Measured { bytes: declared.min(most), elements: 0, ..Measured::default() }
         } else {
             // What can't be unpacked is for its reader to find.
             let Ok(file) = archive.by_index(index) else { continue };
-            io::copy(&mut file.take(left + 1), &mut io::sink()).unwrap_or(0)
+            let mut measured = Measured::default();
+            let _ = io::copy(&mut file.take(room + 1), &mut measured);
+            measured
         };
-        if all > limits.all_bytes_max {
-            return Err(ExtractError::TooLarge { what: "unpacked bytes of the document", limit: limits.all_bytes_max });
+        if measured.bytes > room {
+            let limit = limits.part_bytes_max.min(limits.all_bytes_max);
+            return Err(ExtractError::TooLarge { what: "unpacked bytes of the document", limit });
         }
-        if most > left && all > left {
-            return Err(ExtractError::TooLarge { what: "unpacked bytes of a part of the document", limit: left });
+        if let Some(limit) = limits.part_elements_max.filter(|limit| measured.elements > *limit) {
+            return Err(ExtractError::TooLarge { what: "elements of the document", limit });
         }
+        left -= measured.bytes;
     }
     Ok(())
+}
+
+/// Counts what is written to it.
+#[derive(Debug, Default)]
+struct Measured {
+    bytes: u64,
+    /// Tags that open one.
+    elements: u64,
+    last: u8,
+}
+
+impl Write for Measured {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.bytes += buffer.len() as u64;
+        for byte in buffer {
+            self.elements += u64::from(self.last == b'<' && byte.is_ascii_alphabetic());
+            self.last = *byte;
+        }
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn holds_text(name: &str) -> bool {

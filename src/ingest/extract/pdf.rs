@@ -41,6 +41,7 @@ const LINES_MAX: usize = 1_000_000;
 const DAMAGED_PAGES_IN_A_ROW_MAX: u32 = 100;
 
 /// A page, reduced to what its text is made of.
+#[derive(Debug)]
 struct Page {
     blocks: Vec<Block>,
     height: f32,
@@ -139,5 +140,7 @@ fn scanned(pages: &[Page]) -> u32 {
     u32::try_from(such).unwrap_or(u32::MAX)
 }
 
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod testing;

@@ -15,9 +15,10 @@ use super::kind::FileKind;
 use super::package::{self, PackageLimits};
 use super::writer::Writer;
 
-const PACKAGE_LIMITS: PackageLimits = PackageLimits { part_bytes_max: 256 << 20, all_bytes_max: 512 << 20 };
+const PACKAGE_LIMITS: PackageLimits =
+    PackageLimits { part_bytes_max: 256 << 20, all_bytes_max: 512 << 20, part_elements_max: None };
 /// The library lays an old workbook's sheets out in full, empty cells included.
-const OLD_CELLS_MAX: u64 = 4_000_000;
+const OLD_CELLS_MAX: u64 = 6_000_000;
 
 /// One sheet after another gives its cells: row, column, value.
 type EachCell<'f> = dyn FnMut(usize, usize, &DataRef<'_>) -> bool + 'f;
@@ -177,9 +178,11 @@ fn error_text(error: &CellErrorType) -> &'static str {
 }
 
 /// Whether an old workbook's sheets, laid out in full, fit into memory. Records are a type, a length and that many bytes;
-/// those of cells begin with row and column.
+/// those of
+/// cells begin with row and column. Cells that only have a format take no room.
 fn check_old(bytes: &[u8]) -> Result<(), ExtractError> {
-    const CELLS: &[u16] = &[0x06, 0x7e, 0xbd, 0xbe, 0xfd, 0xd6, 0x201, 0x203, 0x204, 0x205, 0x27e, 0x02, 0x03, 0x04];
+    const CELLS: &[u16] = &[0x06, 0x7e, 0xbd, 0xfd, 0xd6, 0x203, 0x204, 0x205, 0x27e, 0x02, 0x03, 0x04];
+    const SEALED: u16 = 0x2f;
     const BEGINNING: &[u16] = &[0x809, 0x409, 0x209, 0x09];
     let mut file = cfb::CompoundFile::open(Cursor::new(bytes)).map_err(ExtractError::damaged)?;
     let name = if file.exists("/Workbook") { "/Workbook" } else { "/Book" };
@@ -189,7 +192,9 @@ fn check_old(bytes: &[u8]) -> Result<(), ExtractError> {
     let word = |at: usize| records.get(at..at + 2).map(|two| u16::from_le_bytes([two[0], two[1]]));
     let (mut at, mut cells, mut rows, mut columns) = (0, 0_u64, 0_u64, 0_u64);
     while let (Some(record), Some(length)) = (word(at), word(at + 2)) {
-        if BEGINNING.contains(&record) {
+        if record == SEALED {
+            return Err(ExtractError::Encrypted);
+        } else if BEGINNING.contains(&record) {
             cells += rows * columns;
             (rows, columns) = (0, 0);
         } else if let (true, Some(row), Some(column)) = (CELLS.contains(&record), word(at + 4), word(at + 6)) {

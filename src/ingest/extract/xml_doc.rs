@@ -54,8 +54,8 @@ fn role(name: &str) -> Role {
         | "parameter" | "userinput" | "computeroutput" | "codeph" | "filepath" | "cmdname" | "systemoutput"
         | "apiname" | "parmname" => Role::Literal,
         "indexterm" | "remark" | "draft-comment" | "required-cleanup" | "data" => Role::Unread,
-        "para" | "simpara" | "formalpara" | "p" | "shortdesc" | "abstract" | "term" | "dt" | "dd" | "pt" | "pd"
-        | "cmd" | "stepresult" | "note" | "tip" | "warning" | "caution" | "important" | "subtitle" | "titleabbrev"
+        "para" | "simpara" | "formalpara" | "p" | "shortdesc" | "abstract" | "dt" | "dd" | "pt" | "pd" | "cmd"
+        | "stepresult" | "note" | "tip" | "warning" | "caution" | "important" | "subtitle" | "titleabbrev"
         | "refnamediv" | "cmdsynopsis" | "author" | "pubdate" | "date" | "copyright" | "legalnotice" | "figure"
         | "fig" | "example" | "informalexample" | "blockquote" | "sidebar" | "question" | "answer" | "caption"
         | "revision" | "navtitle" | "example-body" | "context" | "prereq" | "postreq" | "result" | "lq"
@@ -130,6 +130,7 @@ impl Page {
         // Only the one that names its section is a title; elsewhere these are words of a line.
         let role = match (role(name), name) {
             (Role::Title, "refentrytitle") if self.open.last() != Some(&Role::Info) => Role::Inline,
+            (Role::Inline, "term") if self.open.last() == Some(&Role::Item) => Role::Block,
             (Role::Title, "glossterm") if self.open.last() != Some(&Role::Section) => Role::Inline,
             (role, _) => role,
         };

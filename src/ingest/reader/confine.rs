@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
 
@@ -68,7 +68,6 @@ const FORBIDDEN_HERE: &[libc::c_long] = &[];
 
 /// Call it once everything that is needed is open.
 pub(super) fn confine(memory_bytes_max: u64) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
     limit(Resource::As, memory_bytes_max)?;
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, 0)?;

@@ -19,8 +19,9 @@ const PLACE_SHARE_MIN: f32 = 0.4;
 const PLACE_HEIGHT: f32 = 4.0;
 /// Header and footer have no more lines than this.
 const ROUNDS: usize = 3;
-/// They stand no further from the edge, as a share of the page's height.
-const MARGIN_SHARE_MAX: f32 = 0.12;
+/// They stand no further from the edge, as a share of the page's height; a bare page number may be further in.
+const MARGIN_SHARE_MAX: f32 = 0.16;
+const NUMBER_MARGIN_SHARE_MAX: f32 = 0.25;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Edge {
@@ -85,10 +86,13 @@ fn outermost(page: &Page, edge: Edge) -> Option<usize> {
         Edge::Bottom => -block.area().bottom,
     };
     let index = (0..page.blocks.len()).max_by(|a, b| outer(&page.blocks[*a]).total_cmp(&outer(&page.blocks[*b])))?;
-    let margin = page.height * MARGIN_SHARE_MAX;
-    let near = |line: &&Line| match edge {
-        Edge::Top => line.area.bottom > page.height - margin,
-        Edge::Bottom => line.area.top < margin,
+    let near = |line: &&Line| {
+        let is_number = !line.text.contains(char::is_alphabetic) || is_roman(&line.text);
+        let margin = page.height * if is_number { NUMBER_MARGIN_SHARE_MAX } else { MARGIN_SHARE_MAX };
+        match edge {
+            Edge::Top => line.area.bottom > page.height - margin,
+            Edge::Bottom => line.area.top < margin,
+        }
     };
     line_at(page, index).filter(near).map(|_| index)
 }

@@ -55,8 +55,11 @@ pub(super) fn find(pages: &[Page], entries: &[Entry]) -> Vec<Mark> {
     let listed = listed(pages, entries, body);
     let candidates = candidates(pages, body);
     let trusted = entries.len() >= ENTRIES_MIN && real(listed.len()) >= real(entries.len()) * FOUND_SHARE_MIN;
-    let levels =
-        if trusted { levels_learned(pages, &listed, &candidates) } else { levels_ranked(&candidates, pages.len()) };
+    let levels = if trusted {
+        levels_learned(pages, &listed, &candidates)
+    } else {
+        levels_ranked(&candidates, pages.len(), body)
+    };
     let mut marks: BTreeMap<(usize, usize), Mark> = BTreeMap::new();
     for mark in listed.into_iter().chain(candidates.into_iter().filter_map(|candidate| candidate.marked(&levels))) {
         let overlaps = (mark.first.saturating_sub(ENTRY_LINES_MAX)..=mark.last)
@@ -284,7 +287,8 @@ fn candidate(page: &Page, number: usize, first: usize, run: usize, body: Body) -
     }
     let last = first + run - 1;
     let title = text_of(&page.blocks, first, last);
-    let stands_alone = !shares_row(&page.blocks, first) && !shares_row(&page.blocks, last);
+    let blocks = &page.blocks;
+    let stands_alone = !shares_row(blocks, first) && !shares_row(blocks, last) && !goes_on(blocks, last);
     if !is_title(&title) || !line.is_upright() || !stands_alone || !larger && !has_space_above(&page.blocks, first) {
         return None;
     }
@@ -313,6 +317,15 @@ fn shares_row(blocks: &[Block], index: usize) -> bool {
         let overlap = line.area.top.min(other.area.top) - line.area.bottom.max(other.area.bottom);
         overlap > 0.5 * line.area.height().min(other.area.height())
     })
+}
+
+/// The line below is close, and goes on with the sentence in another type.
+fn goes_on(blocks: &[Block], last: usize) -> bool {
+    let line = |index: usize| blocks.get(index).and_then(Block::line);
+    let (Some(above), Some(below)) = (line(last), line(last + 1)) else { return false };
+    let down = above.area.middle() - below.area.middle();
+    let close = down > 0.0 && down < 1.5 * above.size;
+    close && below.text.starts_with(char::is_lowercase)
 }
 
 fn has_space_above(blocks: &[Block], index: usize) -> bool {
@@ -349,7 +362,7 @@ fn levels_learned(pages: &[Page], listed: &[Mark], candidates: &[Candidate]) -> 
 
 /// The greatest look is level 1, and so on. Looks that only the first page of many has are those of a title page; its
 /// greatest is the title, the others are names and dates and get no level.
-fn levels_ranked(candidates: &[Candidate], pages: usize) -> BTreeMap<Look, u8> {
+fn levels_ranked(candidates: &[Candidate], pages: usize, body: Body) -> BTreeMap<Look, u8> {
     let mut looks: BTreeMap<Look, bool> = BTreeMap::new();
     for candidate in candidates {
         *looks.entry(candidate.look).or_default() |= candidate.mark.page > 0 || pages < PAGES_WITH_TITLE_MIN;
@@ -361,7 +374,11 @@ fn levels_ranked(candidates: &[Candidate], pages: usize) -> BTreeMap<Look, u8> {
         if !is_used && level > 0 {
             continue;
         }
-        let alike = above.is_some_and(|above| above.bold == look.bold && above.half_points - look.half_points <= 1);
+        let alike = above.is_some_and(|above| {
+            // Weight parts levels only where size does not: a word in another font can take it from a line.
+            let weighs = look.points() < body.size * LARGER_MIN && above.bold != look.bold;
+            above.half_points - look.half_points <= 1 && !weighs
+        });
         if !alike {
             level = (level + 1).min(LEVEL_MAX);
         }
