@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use cairn::config::Config;
 use cairn::embed::{Embedder, LocalEmbedder, ModelFiles, Prefixes, Purpose, Runtime};
 use cairn::ingest::chunk::{ChunkLimits, Chunker, embedded_text};
-use cairn::ingest::extract::{FileKind, extract};
+use cairn::ingest::extract::{ExtractLimits, extract};
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 
 const ROUNDS: usize = 5;
@@ -66,7 +66,8 @@ fn handbook_chunks(embedder: &LocalEmbedder) -> Vec<String> {
     let mut pages: Vec<PathBuf> = fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.sort();
     let chunks = pages.iter().flat_map(|page| {
-        let extracted = extract(FileKind::Markdown, &fs::read(page).unwrap()).unwrap();
+        let extracted =
+            extract("page.md", &fs::read(page).unwrap(), &ExtractLimits::default(), Err("no PDFs")).unwrap();
         let title = extracted.title.clone().unwrap_or_default();
         let chunks = chunker.split(&title, &extracted);
         chunks.into_iter().map(move |chunk| embedded_text(&title, &chunk)).collect::<Vec<_>>()

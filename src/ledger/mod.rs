@@ -287,12 +287,12 @@ impl Ledger {
         left: Left,
         (code, reason): (&str, &str),
     ) -> Result<(), LedgerError> {
-        let chunks = match left {
-            Left::Nothing => "0",
-            Left::Before => "chunks",
+        let kept = match left {
+            Left::Nothing => "chunks = 0, title = ''",
+            Left::Before => "chunks = chunks",
         };
         sqlx::query(sqlx::AssertSqlSafe(format!(
-            "UPDATE documents SET state = 'rejected', chunks = {chunks}, code = ?, reason = ?, stamp = '',
+            "UPDATE documents SET state = 'rejected', {kept}, code = ?, reason = ?, stamp = '',
              changed_at_ms = ? WHERE id = ?"
         )))
         .bind(code)

@@ -36,6 +36,7 @@ const LIMIT_MAX: usize = 1000;
 #[into_params(parameter_in = Query)]
 pub(super) struct PutQuery {
     /// `indexed`: answer when the document is indexed or rejected, but not later than `server.wait_timeout`.
+    #[param(inline)]
     wait: Option<Wait>,
     /// Instead of the title that the document gives itself.
     title: Option<String>,

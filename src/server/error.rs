@@ -212,10 +212,7 @@ impl From<AnswerError> for ApiError {
             }
             Class::Invalid | Class::NotFound | Class::Denied | Class::Busy | Class::Unavailable => error.to_string(),
         };
-        let asked = match &error {
-            AnswerError::Store(error) => error.retry_after(),
-            _ => None,
-        };
+        let asked = if let AnswerError::Store(error) = &error { error.retry_after() } else { None };
         Self { retry_after: asked.unwrap_or(RETRY_AFTER), ..Self::new(class, code, message) }
     }
 }

@@ -77,7 +77,6 @@ async fn check(store: &EdgeStore, corpus: &Corpus, how: &str) {
         }
         #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
         let recall = found_in_all as f64 / (QUESTIONS * NEAREST) as f64;
-        println!("recall@{NEAREST} {how}, {who}: {recall:.4}");
         assert!(recall >= RECALL_MIN, "{how}, {who}: recall@{NEAREST} is {recall}");
     }
 }

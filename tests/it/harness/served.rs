@@ -192,7 +192,7 @@ fn parse(frame: &str) -> Frame {
     let (mut name, mut data) = (None, Vec::new());
     for line in frame.lines() {
         match line.split_once(':') {
-            Some(("", _)) => {}
+            Some(("" | "id", _)) => {}
             Some(("event", value)) => name = Some(value.trim_start().to_owned()),
             Some(("data", value)) => data.push(value.strip_prefix(' ').unwrap_or(value)),
             _ => panic!("{line:?} is no line of an event"),

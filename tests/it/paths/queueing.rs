@@ -60,7 +60,8 @@ async fn what_fails_for_now_waits_and_is_indexed_once_it_is_well() {
     assert_eq!((told.waiting, told.failed.len(), told.left), (1, 1, 0), "{told:?}");
     drop(app);
 
-    let app = sandbox.with("CAIRN__STORE__FREE_SPACE_MIN", "1 MiB").open().await;
+    let sandbox = sandbox.with("CAIRN__STORE__FREE_SPACE_MIN", "1 MiB");
+    let app = sandbox.open().await;
     assert_eq!(state(&app, &job).await, JobState::Running, "it is still to be done");
     let retried = app.queue.retry(&default_collection(), &[]).await.unwrap();
     assert_eq!(state(&app, &job).await, JobState::Done, "another job does it");

@@ -26,7 +26,10 @@ fn rule((across, at, from, length): (bool, u8, u8, u8)) -> Rule {
 }
 
 /// Cells in three columns below all other lines, and the rules around them.
-fn table(rows: &[[String; 3]], ruled: bool) -> (Vec<(String, u8, u8, u8, u16)>, Vec<Rule>) {
+/// A word, its column, row, size and offset.
+type Placed = (String, u8, u8, u8, u16);
+
+fn table(rows: &[[String; 3]], ruled: bool) -> (Vec<Placed>, Vec<Rule>) {
     let cell = |(row, cells): (u8, &[String; 3])| {
         (0_u8..).zip(cells).map(move |(column, text)| (text.clone(), column * 2, 40 + row, 0, 0)).collect::<Vec<_>>()
     };
