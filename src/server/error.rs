@@ -103,6 +103,10 @@ impl ApiError {
         Self::new(Class::Invalid, "unknown_kind", message)
     }
 
+    pub(super) fn body_too_large() -> Self {
+        Self::new(Class::Invalid, BODY_TOO_LARGE, "the body is larger than server.body_bytes_max")
+    }
+
     pub(super) fn upload_too_large() -> Self {
         Self::new(Class::Invalid, BODY_TOO_LARGE, "the upload is larger than server.upload_bytes_max")
     }
@@ -244,13 +248,10 @@ impl From<QueryRejection> for ApiError {
 
 impl From<JsonRejection> for ApiError {
     fn from(rejection: JsonRejection) -> Self {
-        let (code, message) = match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                (BODY_TOO_LARGE, "the body is larger than server.body_bytes_max".to_owned())
-            }
-            _ => ("invalid_request", rejection.body_text()),
-        };
-        Self::new(Class::Invalid, code, message)
+        match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Self::body_too_large(),
+            _ => Self::new(Class::Invalid, "invalid_request", rejection.body_text()),
+        }
     }
 }
 

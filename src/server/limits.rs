@@ -9,6 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -113,6 +114,17 @@ pub(super) async fn admit(State(service): State<Arc<Service>>, mut request: Requ
     };
     request.extensions_mut().insert(InFlight { _permit: Arc::new(permit) });
     next.run(request).await
+}
+
+/// Reads the body of a question before anything is said to it: a client that is refused while it still sends would see
+/// a broken connection and not the refusal.
+pub(super) async fn read_whole(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    let bytes_max = usize::try_from(service.config.body_bytes_max.as_u64()).unwrap_or(usize::MAX);
+    match to_bytes(body, bytes_max).await {
+        Ok(body) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Err(_) => ApiError::body_too_large().into_response(),
+    }
 }
 
 /// Logs and measures each request, up to its response's head.

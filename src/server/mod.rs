@@ -153,10 +153,11 @@ pub async fn serve(listener: TcpListener, service: Service, tasks: &Tasks) -> st
 /// Every route, with its document.
 fn router(service: Arc<Service>) -> Router {
     let body_bytes_max = usize::try_from(service.config.body_bytes_max.as_u64()).unwrap_or(usize::MAX);
+    let read_whole = middleware::from_fn_with_state(Arc::clone(&service), limits::read_whole);
     let (answers, mut api) = OpenApiRouter::with_openapi(Api::openapi())
-        .routes(routes!(ask::ask))
-        .routes(routes!(search::search))
-        .routes(routes!(openai::chat_completions))
+        .routes(routes!(ask::ask).layer(read_whole.clone()))
+        .routes(routes!(search::search).layer(read_whole.clone()))
+        .routes(routes!(openai::chat_completions).layer(read_whole))
         .routes(routes!(openai::models))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get, jobs::cancel))

@@ -121,7 +121,7 @@ async fn a_document_that_can_not_be_read_is_rejected_with_a_reason_and_tried_aga
     assert_eq!((rejected.status, rejected.code().as_str()), (422, "document_rejected"));
     assert!(rejected.json()["error"]["message"].as_str().unwrap().contains("not text"), "{rejected:?}");
     let document = served.get(&format!("{DOCUMENTS}/picture.md")).await.json();
-    assert_eq!((&document["state"], &document["code"]), (&json!("rejected"), &json!("unreadable")));
+    assert_eq!((&document["state"], &document["code"]), (&json!("rejected"), &json!("not_text")));
     let listed = served.get(&format!("{DOCUMENTS}?state=rejected")).await.json();
     assert_eq!(listed["documents"].as_array().unwrap().len(), 1);
     let begun = served.post("/v1/collections/default/retry", &json!({})).await;
@@ -129,7 +129,7 @@ async fn a_document_that_can_not_be_read_is_rejected_with_a_reason_and_tried_aga
     let job = format!("/v1/jobs/{}", begun.json()["job"].as_str().unwrap());
     until("the job's end", async || served.get(&job).await.json()["state"] == "done").await;
     let failed = served.get(&job).await.json();
-    assert_eq!((&failed["kind"], &failed["failed"][0]["code"]), (&json!("retry"), &json!("unreadable")));
+    assert_eq!((&failed["kind"], &failed["failed"][0]["code"]), (&json!("retry"), &json!("not_text")));
 }
 
 #[tokio::test]

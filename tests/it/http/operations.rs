@@ -30,7 +30,8 @@ async fn a_service_whose_ledger_does_not_answer_is_alive_and_not_ready() {
 #[tokio::test]
 async fn every_documented_metric_is_there_after_traffic() {
     let stub = ChatStub::start([says(&["Port 2525 [1] [99]."])]).await;
-    let served = Served::start(&Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url)).await;
+    let sandbox = Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    let served = Served::start(&sandbox).await;
     served.post(ASK, &asking()).await;
     served.post(CHAT, &chatting()).await;
     served.post(SEARCH, &json!({ "query": "port" })).await;

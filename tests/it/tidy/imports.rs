@@ -66,7 +66,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["text_splitter", "tree_sitter"], &["src/ingest/"]),
     (&["html_to_markdown_rs", "quick_xml", "zip", "tar", "flate2", "csv"], &["src/ingest/extract/"]),
     (&["anydoc"], &["src/ingest/extract/office.rs"]),
-    (&["pdfium_render"], &["src/ingest/extract/pdf/"]),
+    (&["pdfium_render"], &["src/ingest/extract/pdf"]),
     (&["seccompiler", "libc"], &["src/ingest/reader/confine.rs"]),
     (&["tokio::process"], &["src/ingest/reader.rs"]),
     (&["std::env"], &["src/config/", "src/ingest/reader/confine.rs"]),
