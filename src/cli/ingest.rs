@@ -4,6 +4,7 @@
 //! followed by its events either way.
 
 mod progress;
+mod reprocess;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,7 +31,7 @@ use progress::{Progress, report};
 #[derive(Debug, Args)]
 pub(super) struct IngestArgs {
     /// Files and folders (.gitignore, .ignore and .cairnignore are honoured)
-    #[arg(required = true)]
+    #[arg(required_unless_present = "reprocess")]
     paths: Vec<PathBuf>,
     /// Where the documents go [default: ingest.collection]
     #[arg(long, short)]
@@ -44,6 +45,10 @@ pub(super) struct IngestArgs {
     /// Begin a new index (for another model or chunk size); the old one is kept beside it
     #[arg(long)]
     rebuild: bool,
+    /// Bring every document into an index as this configuration makes it (another model, another chunk size), from the
+    /// texts that are kept; the old index is kept beside it
+    #[arg(long, conflicts_with_all = ["paths", "prune", "rehash", "rebuild"])]
+    reprocess: bool,
     /// Print a JSON object for each document and one for the whole
     #[arg(long)]
     json: bool,
@@ -52,6 +57,9 @@ pub(super) struct IngestArgs {
 pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<ExitCode> {
     // From the start: a signal that comes before anybody listens for it would kill the process.
     let mut signals = Signals::listen()?;
+    if args.reprocess {
+        return reprocess::run(args, config, signals).await;
+    }
     let collection = collection(args.collection.clone(), &config);
     let limits = SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() };
     let rebuild = args.rebuild;

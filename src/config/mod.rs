@@ -11,6 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
@@ -55,6 +56,8 @@ pub struct Embed {
     pub model: String,
     pub question_prefix: String,
     pub passage_prefix: String,
+    /// Of vectors of passages that were embedded before; 0: none are kept.
+    pub cache_bytes_max: ByteSize,
     pub place: EmbedPlace,
 }
 
@@ -224,7 +227,13 @@ fn embed(raw: raw::Embed) -> Result<Embed, ConfigError> {
             timeout: raw.timeout,
         })
     };
-    Ok(Embed { model: raw.model, question_prefix: raw.question_prefix, passage_prefix: raw.passage_prefix, place })
+    Ok(Embed {
+        model: raw.model,
+        question_prefix: raw.question_prefix,
+        passage_prefix: raw.passage_prefix,
+        cache_bytes_max: raw.cache_bytes_max,
+        place,
+    })
 }
 
 fn chat(raw: raw::Chat, environment: &Environment) -> Result<Option<Chat>, ConfigError> {

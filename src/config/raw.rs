@@ -42,6 +42,7 @@ pub(super) struct Embed {
     pub(super) model: String,
     pub(super) question_prefix: String,
     pub(super) passage_prefix: String,
+    pub(super) cache_bytes_max: ByteSize,
     pub(super) threads: usize,
     pub(super) base_url: String,
     pub(super) api_key: SecretString,
@@ -62,6 +63,7 @@ pub struct Ingest {
     pub heading_tokens_max: usize,
     pub file_bytes_max: ByteSize,
     pub documents_in_flight: usize,
+    pub bytes_in_flight_max: ByteSize,
     pub chunks_per_batch: usize,
     #[serde(with = "humantime_serde")]
     pub lease: Duration,

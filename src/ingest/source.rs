@@ -144,6 +144,11 @@ pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError
     }
 }
 
+/// When the file was last changed, in seconds since 1970, UTC.
+pub fn changed_at(found: &Found) -> Option<i64> {
+    fs::metadata(&found.path).ok().map(|metadata| metadata.mtime())
+}
+
 /// What the file beside a document says of it, if there is one.
 pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<String>, SourceError> {
     let path = sidecar_of(&found.path);

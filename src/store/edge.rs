@@ -26,7 +26,7 @@ use super::payload::{self, BM25, DENSE, key};
 use super::{Counts, Point, Query, StoreError, VectorStore};
 use crate::caller::{Allow, Scope};
 use crate::config;
-use crate::document::{CollectionName, DocumentId, Hit, Version};
+use crate::document::{CollectionName, DocumentId, Hit, Metadata, Version};
 use crate::embed::{SparseVector, cosine};
 use crate::tasks::blocking;
 
@@ -157,6 +157,9 @@ fn create_payload_indexes(shard: &EdgeShard) -> Result<(), OperationError> {
         (key::COLLECTION, PayloadSchemaType::Keyword),
         (key::DOCUMENT, PayloadSchemaType::Keyword),
         (key::ALLOW, PayloadSchemaType::Keyword),
+        (key::TAGS, PayloadSchemaType::Keyword),
+        (key::LANGUAGE, PayloadSchemaType::Keyword),
+        (key::DATE, PayloadSchemaType::Integer),
         (key::VERSION, PayloadSchemaType::Integer),
     ] {
         shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
@@ -203,14 +206,14 @@ impl VectorStore for EdgeStore {
         self.on_shard("delete a document's points", move |shard| delete(shard, filter)).await
     }
 
-    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError> {
+    async fn describe(&self, document: DocumentId, allow: &Allow, metadata: &Metadata) -> Result<(), StoreError> {
         let changed = PayloadOps::SetPayload(SetPayloadOp {
-            payload: Payload([(key::ALLOW.to_owned(), json!(payload::allowed(allow)))].into_iter().collect()),
+            payload: Payload(payload::said(allow, metadata).into_iter().collect()),
             points: None,
             filter: Some(filter(&json!({ "must": [of_document(document)] }))),
             key: None,
         });
-        self.on_shard("change who may see a document", move |shard| {
+        self.on_shard("change what is said of a document", move |shard| {
             shard.update(UpdateOperation::PayloadOperation(changed))?;
             shard.flush()
         })
@@ -401,7 +404,7 @@ fn sparse(vector: &SparseVector) -> qdrant_edge::SparseVector {
 
 fn point_struct(point: Point) -> Result<PointStruct, OperationError> {
     let id = PointId::Uuid(EdgeUuid::from_bytes(point.document.point(point.version, point.chunk.ordinal).into_bytes()));
-    let payload = payload::write(&point);
+    let payload = Value::Object(payload::write(&point));
     let vectors = Vectors::new_named([
         (DENSE, Vector::new_dense(point.dense)),
         (BM25, Vector::new_sparse(point.sparse.indices, point.sparse.values)?),
