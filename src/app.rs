@@ -104,7 +104,7 @@ impl App {
             chunker: Arc::new(Chunker::new(embedder.token_counter().clone(), limits)),
             uploads: Arc::new(Uploads::new(data_dir.uploads())),
             source_limits: SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() },
-            reader: Arc::new(reader(&config, config.ingest.documents_in_flight)),
+            reader: Arc::new(reader(&config, config.extract.processes)),
             budget: Budget::new(config.ingest.bytes_in_flight_max.as_u64()),
             extraction: texts::extraction(&config.extract),
             chunks_per_batch: config.ingest.chunks_per_batch,

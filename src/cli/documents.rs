@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::ingest::finish_job;
 use super::remote::Hand;
-use super::show::shown;
+use super::show::{shown, shown_in_line};
 use super::{collection, until_interrupted};
 use crate::app::{App, DataDir};
 use crate::config::Config;
@@ -112,7 +112,7 @@ async fn list(args: ListArgs, config: Config) -> anyhow::Result<ExitCode> {
             continue;
         }
         for document in documents {
-            writeln!(out, "{:<8}  {}", document.state, shown(&line(&document)))?;
+            writeln!(out, "{:<8}  {}", document.state, shown_in_line(&line(&document)))?;
         }
     }
     if args.json {
@@ -147,7 +147,7 @@ async fn show(args: OneArgs, config: Config) -> anyhow::Result<ExitCode> {
         writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "{}", shown(&document.external_id))?;
+    writeln!(out, "{}", shown_in_line(&document.external_id))?;
     let allow = if document.allow.is_empty() { "everybody".to_owned() } else { document.allow.join(", ") };
     let mut lines = vec![
         ("state", document.state.clone()),
@@ -175,7 +175,7 @@ async fn show(args: OneArgs, config: Config) -> anyhow::Result<ExitCode> {
         lines.extend(work.next_try_at.map(|at| ("next try", format!("{at}, after {} failures", work.failures))));
     }
     for (name, value) in lines {
-        writeln!(out, "  {name:<9}  {}", shown(&value))?;
+        writeln!(out, "  {name:<9}  {}", shown_in_line(&value))?;
     }
     ledger.close().await;
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
 
-use super::show::shown;
+use super::show::{shown, shown_in_line};
 use crate::app;
 use crate::config::Config;
 use crate::ingest::extract::Extracted;
@@ -91,7 +91,7 @@ async fn read<'a>(path: &'a Path, config: &Config) -> anyhow::Result<FileText<'a
 
 fn print(file: &FileText<'_>, named: bool, out: &mut impl Write) -> io::Result<()> {
     if named {
-        writeln!(out, "==> {} <==", shown(&file.path.display().to_string()))?;
+        writeln!(out, "==> {} <==", shown_in_line(&file.path.display().to_string()))?;
     }
     if let Some(text) = &file.text {
         writeln!(out, "{}", shown(text.text.trim_end()))?;

@@ -175,7 +175,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
         embed: embed(raw.embed)?,
         ingest: raw.ingest,
-        extract: raw.extract,
+        extract: extract(raw.extract),
         program: std::env::current_exe().map_err(ConfigError::Program)?,
         store: store::resolve(raw.store)?,
         retrieval: raw.retrieval,
@@ -205,13 +205,20 @@ fn folder(
         .ok_or_else(|| ConfigError::Invalid(format!("neither HOME nor {xdg} is set: name data.dir and models.dir")))
 }
 
+fn extract(raw: Extract) -> Extract {
+    Extract { processes: if raw.processes == 0 { cores() } else { raw.processes }, ..raw }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn embed(raw: raw::Embed) -> Result<Embed, ConfigError> {
     if raw.model.is_empty() {
         return Err(ConfigError::Invalid("embed.model is empty, must name a model".into()));
     }
     let place = if raw.base_url.is_empty() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        EmbedPlace::Local { threads: if raw.threads == 0 { cores } else { raw.threads } }
+        EmbedPlace::Local { threads: if raw.threads == 0 { cores() } else { raw.threads } }
     } else {
         if raw.dimensions == 0 {
             return Err(ConfigError::Invalid(

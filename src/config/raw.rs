@@ -80,6 +80,7 @@ pub struct Ingest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extract {
+    pub processes: usize,
     #[serde(with = "humantime_serde")]
     pub time_max: Duration,
     #[serde(with = "humantime_serde")]

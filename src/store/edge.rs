@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
 use async_trait::async_trait;
@@ -39,6 +40,9 @@ pub struct EdgeStore {
     generation: String,
     hnsw_ef: usize,
     free_bytes_min: u64,
+    /// How many changes were made, and how many of them are flushed.
+    changes: AtomicU64,
+    flushed: tokio::sync::Mutex<u64>,
 }
 
 impl EdgeStore {
@@ -54,7 +58,34 @@ impl EdgeStore {
         let config = shard_config(dimensions, store);
         let (shard, identity) =
             on_pool("open the index", move || open_shard(&dir, &fingerprint, config, free_bytes_min)).await?;
-        Ok(Self { shard: Arc::new(shard), generation: identity.generation, hnsw_ef, free_bytes_min })
+        Ok(Self {
+            shard: Arc::new(shard),
+            generation: identity.generation,
+            hnsw_ef,
+            free_bytes_min,
+            changes: AtomicU64::new(0),
+            flushed: tokio::sync::Mutex::new(0),
+        })
+    }
+
+    /// Changes the shard, and returns when the change outlives a power cut.
+    ///
+    /// A flush takes tens of writes to the disk, however little has changed, so those who wait for one share the next:
+    /// only the first of them flushes.
+    async fn write(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&EdgeShard) -> Result<(), OperationError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.on_shard(what, change).await?;
+        let own = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut flushed = self.flushed.lock().await;
+        if *flushed < own {
+            let all = self.changes.load(Ordering::Acquire); // Those that were made before this flush begins.
+            self.on_shard(what, |shard| shard.flush()).await?;
+            *flushed = all;
+        }
+        Ok(())
     }
 
     async fn on_shard<T: Send + 'static>(
@@ -185,12 +216,11 @@ impl VectorStore for EdgeStore {
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
         check_disk(self.shard.path(), self.free_bytes_min)?;
-        self.on_shard("store points", move |shard| {
+        self.write("store points", move |shard| {
             let points = points.into_iter().map(point_struct).collect::<Result<Vec<_>, _>>()?;
             shard.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(
                 PointInsertOperations::PointsList(points.into_iter().map(Into::into).collect()),
-            )))?;
-            shard.flush()
+            )))
         })
         .await
     }
@@ -198,12 +228,12 @@ impl VectorStore for EdgeStore {
     async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError> {
         let superseded = matches(key::VERSION, &json!({ "value": version.0 }));
         let filter = filter(&json!({ "must": [of_document(document)], "must_not": [superseded] }));
-        self.on_shard("delete superseded points", move |shard| delete(shard, filter)).await
+        self.write("delete superseded points", move |shard| delete(shard, filter)).await
     }
 
     async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError> {
         let filter = filter(&json!({ "must": [of_document(document)] }));
-        self.on_shard("delete a document's points", move |shard| delete(shard, filter)).await
+        self.write("delete a document's points", move |shard| delete(shard, filter)).await
     }
 
     async fn describe(&self, document: DocumentId, allow: &Allow, metadata: &Metadata) -> Result<(), StoreError> {
@@ -213,9 +243,8 @@ impl VectorStore for EdgeStore {
             filter: Some(filter(&json!({ "must": [of_document(document)] }))),
             key: None,
         });
-        self.on_shard("change what is said of a document", move |shard| {
-            shard.update(UpdateOperation::PayloadOperation(changed))?;
-            shard.flush()
+        self.write("change what is said of a document", move |shard| {
+            shard.update(UpdateOperation::PayloadOperation(changed))
         })
         .await
     }
@@ -290,8 +319,7 @@ fn check_disk(place: &Path, free_bytes_min: u64) -> Result<(), StoreError> {
 }
 
 fn delete(shard: &EdgeShard, filter: Filter) -> Result<(), OperationError> {
-    shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))?;
-    shard.flush()
+    shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
 }
 
 /// The one place where a scope becomes a filter.

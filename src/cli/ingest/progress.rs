@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::show::shown;
+use crate::cli::show::shown_in_line;
 use crate::cli::tell;
 use crate::ingest::job::Summary;
 use crate::server::jobs::wire::{JobDocumentWire, JobWire};
@@ -148,7 +148,7 @@ pub(super) fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::R
         return Ok(());
     }
     for failure in failed.iter().take(FAILURES_SHOWN_MAX) {
-        writeln!(io::stdout(), "failed: {}", shown(&format!("{}: {}", failure.path, failure.reason)))?;
+        writeln!(io::stdout(), "failed: {}", shown_in_line(&format!("{}: {}", failure.path, failure.reason)))?;
     }
     if failed.len() > FAILURES_SHOWN_MAX {
         writeln!(io::stdout(), "… and {} more failed (--json lists all)", failed.len() - FAILURES_SHOWN_MAX)?;
