@@ -1,18 +1,21 @@
 """What other programs read in a file: text and, where they can say, headings and tables.
 
-One function a kind, in READERS: path → Reference. Unreadable says why there is nothing to compare with. These programs
-are for measuring; none is a part of cairn.
+One function a kind, in READERS: path → Reference; `of` keeps what they gave beside the corpus, because they take most of
+the time. Unreadable says why there is nothing to compare with. These programs are for measuring; none is a part of
+cairn.
 """
 
 import datetime
 import email
 import email.policy
+import hashlib
 import io
 import json
 import re
 import subprocess
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pypandoc
@@ -33,6 +36,25 @@ class Reference:
     text: str
     headings: list = field(default_factory=list)
     tables: list = field(default_factory=list)
+
+
+def of(kind, path, kept):
+    """What the reference says of a file, from the folder `kept` if it has said so before. None: there is none."""
+    if kind not in READERS:
+        return None
+    here = hashlib.sha256(Path(__file__).read_bytes() + path.read_bytes()).hexdigest()
+    file = kept / f"{kind}-{here[:32]}.json"
+    if not file.exists():
+        try:
+            said = asdict(READERS[kind](path))
+        except Exception as error:  # Whatever it is, it is the reference's.
+            said = {"unreadable": f"{type(error).__name__}: {error}"[:200]}
+        kept.mkdir(exist_ok=True)
+        file.write_text(json.dumps(said))
+    said = json.loads(file.read_text())
+    if "unreadable" in said:
+        raise Unreadable(said["unreadable"])
+    return Reference(**said)
 
 
 def tool(*command, stdin=None):

@@ -65,7 +65,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["clap", "indicatif"], &["src/cli/", "src/main.rs"]),
     (&["text_splitter", "tree_sitter"], &["src/ingest/"]),
     (&["html_to_markdown_rs", "quick_xml", "zip", "tar", "flate2", "csv"], &["src/ingest/extract/"]),
-    (&["anydoc"], &["src/ingest/extract/office.rs"]),
+    (&["anydoc"], &["src/ingest/extract/office/document.rs"]),
     (&["pdfium_render"], &["src/ingest/extract/pdf"]),
     (&["seccompiler", "libc"], &["src/ingest/reader/confine.rs"]),
     (&["tokio::process"], &["src/ingest/reader.rs"]),

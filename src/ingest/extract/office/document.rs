@@ -12,11 +12,11 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use zip::{CompressionMethod, ZipArchive, ZipWriter, write::SimpleFileOptions};
 
-use super::Extracted;
-use super::error::ExtractError;
-use super::kind::FileKind;
-use super::package::{self, PackageLimits};
-use super::writer::Writer;
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::office::package::{self, PackageLimits};
+use crate::ingest::extract::text::writer::Writer;
 
 /// The library holds a part as a tree that takes about half a kilobyte of memory for an element.
 const PACKAGE_LIMITS: PackageLimits =
@@ -38,7 +38,7 @@ const NO_TITLES: &[&str] = &["powerpoint presentation", "presentation", "slide 1
 
 /// What the library reads for us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     Docx,
     Pptx,
     Odt,
@@ -81,7 +81,7 @@ impl Form {
     }
 }
 
-pub(super) fn extract(form: Form, bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(form: Form, bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
     let (kind, format) = (form.kind(), form.format());
     let package = if form.is_package() {
         package::check(bytes, PACKAGE_LIMITS)?;
@@ -219,7 +219,7 @@ fn write(document: &Document, kind: FileKind, bytes_max: usize) -> Result<Extrac
     for (i, note) in document.notes.iter().enumerate() {
         let text = blocks_text(&note.blocks);
         if !text.trim().is_empty() {
-            writer.paragraph(&format!("[^{}]: {}", i + 1, super::on_one_line(&text)));
+            writer.paragraph(&format!("[^{}]: {}", i + 1, crate::ingest::extract::extracted::on_one_line(&text)));
         }
     }
     writer.finish(kind)
@@ -274,7 +274,7 @@ fn write_indented(writer: &mut Writer, text: &str, indent: usize) {
 fn write_list(writer: &mut Writer, list: &List, indent: usize) {
     for (item, number) in list.items.iter().zip(list.start..) {
         let mark = match &item.marker_label {
-            Some(label) => format!("- {}", super::on_one_line(label)),
+            Some(label) => format!("- {}", crate::ingest::extract::extracted::on_one_line(label)),
             None => list.marker.label(number),
         };
         let mut blocks = item.blocks.iter();

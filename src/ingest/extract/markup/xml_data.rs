@@ -2,10 +2,10 @@
 //!
 //! Attributes stand in brackets behind the name of their element. Element names lose their prefixes.
 
-use super::Extracted;
-use super::kind::FileKind;
-use super::writer::Writer;
-use super::xml::{Token, Tokens, XmlError, unescaped};
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::xml::{Token, Tokens, XmlError, unescaped};
+use crate::ingest::extract::text::writer::Writer;
 
 /// Deeper elements are not indented any further.
 const INDENTS_MAX: usize = 16;
@@ -20,7 +20,7 @@ struct Element {
     has_children: bool,
 }
 
-pub(super) fn extract(tokens: &mut Tokens<'_>, bytes_max: usize) -> Result<Extracted, XmlError> {
+pub(crate) fn extract(tokens: &mut Tokens<'_>, bytes_max: usize) -> Result<Extracted, XmlError> {
     let mut writer = Writer::new(bytes_max);
     let mut open: Vec<Element> = Vec::new();
     let mut title = None;
@@ -69,7 +69,7 @@ pub(super) fn extract(tokens: &mut Tokens<'_>, bytes_max: usize) -> Result<Extra
 
 /// Writes what is known of an element that is `depth` deep, once before its first child and once at its end.
 fn begin(writer: &mut Writer, element: &mut Element, depth: usize) {
-    let text = super::on_one_line(&std::mem::take(&mut element.text));
+    let text = crate::ingest::extract::extracted::on_one_line(&std::mem::take(&mut element.text));
     // The outermost element's name says nothing that each of its children would not.
     let (indent, mark) = match depth {
         0..=2 => (0, ""),
@@ -87,7 +87,7 @@ fn begin(writer: &mut Writer, element: &mut Element, depth: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::xml;
+    use crate::ingest::extract::markup::xml;
 
     #[test]
     fn data_is_lines_with_names_and_attributes() {

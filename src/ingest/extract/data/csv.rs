@@ -2,11 +2,11 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
-use super::Extracted;
-use super::error::ExtractError;
-use super::grid::{Columns, Grid};
-use super::kind::FileKind;
-use super::writer::Writer;
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::text::grid::{Columns, Grid};
+use crate::ingest::extract::text::writer::Writer;
 
 const DELIMITERS: &[u8] = b",;\t|";
 /// A cell takes some 60 bytes of memory while its row is read.
@@ -15,7 +15,7 @@ const COLUMNS_MAX: usize = 1_000_000;
 const SNIFF_LINES: usize = 20;
 const SNIFF_BYTES: usize = 64 << 10;
 
-pub(super) fn extract(text: &str, bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(text: &str, bytes_max: usize) -> Result<Extracted, ExtractError> {
     let (text, declared) = declared_delimiter(text);
     let delimiter = declared.unwrap_or_else(|| delimiter(text));
     let widest = text.lines().map(|line| line.bytes().filter(|byte| *byte == delimiter).count()).max();

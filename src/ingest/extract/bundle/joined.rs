@@ -3,14 +3,15 @@
 //! So a mail is found with what is attached to it, an archive is one document, and a citation names the member. What
 //! can't be read in it is counted in the notes; that alone is no reason to refuse the rest.
 
-use super::error::ExtractError;
-use super::{Extracted, FileKind, Heading, Note, Part, Table};
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::reading::Part;
+use crate::ingest::extract::{Extracted, FileKind, Heading, Note, Table};
 
 /// The deepest level that a heading has.
 const LEVEL_MAX: u8 = 9;
 
 /// One text of all parts. An error if there is none that can be read.
-pub(super) fn join(kind: FileKind, parts: Vec<Part>) -> Result<Extracted, ExtractError> {
+pub(crate) fn join(kind: FileKind, parts: Vec<Part>) -> Result<Extracted, ExtractError> {
     let (mut whole, mut unreadable, mut first_error) = (Extracted::of(kind, String::new()), 0, None);
     for Part { path, content } in parts {
         match content {

@@ -4,19 +4,20 @@
 //! and `finish` fails. Headings are what they are called, not what the text looks like: words are never escaped, except
 //! for `|` within the cells of tables.
 
-use super::error::ExtractError;
-use super::kind::FileKind;
-use super::{Extracted, Heading, Table, on_one_line};
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::{Extracted, Heading, Table};
 
 /// The deepest heading that Markdown has. A deeper one keeps its level and gets as many marks as this.
 const HEADING_MARKS_MAX: u8 = 6;
 
-pub(super) fn too_much_text(bytes_max: usize) -> ExtractError {
+pub(crate) fn too_much_text(bytes_max: usize) -> ExtractError {
     ExtractError::TooLarge { what: "bytes of text in the file", limit: bytes_max as u64 }
 }
 
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     text: String,
     headings: Vec<Heading>,
     pages: Vec<usize>,
@@ -28,7 +29,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             text: String::new(),
             headings: Vec::new(),
@@ -41,18 +42,18 @@ impl Writer {
     }
 
     /// Whether nothing more will be added: a reason to stop reading.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.overflowed
     }
 
     /// A page or slide begins here.
-    pub(super) fn page(&mut self) {
+    pub(crate) fn page(&mut self) {
         self.gap();
         self.pages.push(self.text.len());
     }
 
     /// Nothing where the title has no words.
-    pub(super) fn heading(&mut self, level: u8, title: &str) {
+    pub(crate) fn heading(&mut self, level: u8, title: &str) {
         let title = on_one_line(title);
         if title.is_empty() {
             return;
@@ -68,7 +69,7 @@ impl Writer {
     }
 
     /// Text as it is, line breaks included.
-    pub(super) fn paragraph(&mut self, text: &str) {
+    pub(crate) fn paragraph(&mut self, text: &str) {
         let text = text.trim_matches('\n').trim_end();
         if !text.trim().is_empty() {
             self.gap();
@@ -78,7 +79,7 @@ impl Writer {
     }
 
     /// A line right below what is there.
-    pub(super) fn line(&mut self, indent: usize, text: &str) {
+    pub(crate) fn line(&mut self, indent: usize, text: &str) {
         for _ in 0..indent {
             self.push(" ");
         }
@@ -87,14 +88,14 @@ impl Writer {
     }
 
     /// Parts what follows from what is there.
-    pub(super) fn gap(&mut self) {
+    pub(crate) fn gap(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.push(if self.text.ends_with('\n') { "\n" } else { "\n\n" });
         }
     }
 
     /// A fenced block, with a fence that the code does not have.
-    pub(super) fn code(&mut self, language: &str, code: &str) {
+    pub(crate) fn code(&mut self, language: &str, code: &str) {
         let code = code.trim_matches('\n').trim_end();
         if code.trim().is_empty() {
             return;
@@ -110,7 +111,7 @@ impl Writer {
 
     /// A row of the table that is being written; the first begins it and is its head. Trailing empty cells stay away, but
     /// for the head's.
-    pub(super) fn row<C: AsRef<str>>(&mut self, cells: &[C]) {
+    pub(crate) fn row<C: AsRef<str>>(&mut self, cells: &[C]) {
         let (_, rows) = match self.table {
             Some(table) => table,
             None => {
@@ -145,12 +146,12 @@ impl Writer {
         }
     }
 
-    pub(super) fn end_table(&mut self) {
+    pub(crate) fn end_table(&mut self) {
         self.table = None;
     }
 
     /// Adds another text with its headings, pages and tables, its headings lowered by so many levels.
-    pub(super) fn append(&mut self, other: &Extracted, lowered: u8) {
+    pub(crate) fn append(&mut self, other: &Extracted, lowered: u8) {
         if other.text.trim().is_empty() {
             return;
         }
@@ -173,7 +174,7 @@ impl Writer {
     }
 
     /// The text, titled by its first heading of the highest level unless the caller knows better.
-    pub(super) fn finish(mut self, kind: FileKind) -> Result<Extracted, ExtractError> {
+    pub(crate) fn finish(mut self, kind: FileKind) -> Result<Extracted, ExtractError> {
         if self.overflowed {
             return Err(too_much_text(self.bytes_max));
         }
@@ -185,7 +186,7 @@ impl Writer {
         let end = self.text.len();
         self.pages.iter_mut().for_each(|page| *page = (*page).min(end));
         self.tables.iter_mut().for_each(|table| table.span.end = table.span.end.min(end));
-        let title = super::markdown::title_of(&self.headings);
+        let title = crate::ingest::extract::markup::markdown::title_of(&self.headings);
         Ok(Extracted {
             headings: self.headings,
             pages: self.pages,

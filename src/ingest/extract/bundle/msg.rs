@@ -8,12 +8,15 @@ use std::io::{Cursor, Read};
 use cfb::CompoundFile;
 use encoding_rs::{Encoding, UTF_16LE};
 
-use super::decode::{self, Declared};
-use super::error::ExtractError;
-use super::kind::FileKind;
-use super::mail::Envelope;
-use super::office::{self, Form};
-use super::{Extracted, Note, Place, Reading, archive, html};
+use crate::ingest::extract::bundle::archive;
+use crate::ingest::extract::bundle::mail::Envelope;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::html;
+use crate::ingest::extract::office::document::{self, Form};
+use crate::ingest::extract::reading::{Place, Reading};
+use crate::ingest::extract::text::decode::{self, Declared};
+use crate::ingest::extract::{Extracted, Note};
 
 /// One property or attachment.
 const STREAM_BYTES_MAX: u64 = 64 << 20;
@@ -38,7 +41,7 @@ const CODE_PAGE: u16 = 0x3ffd;
 type Mail<'a> = CompoundFile<Cursor<&'a [u8]>>;
 
 impl Reading<'_> {
-    pub(super) fn msg(&mut self, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
+    pub(crate) fn msg(&mut self, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
         match CompoundFile::open(Cursor::new(bytes)) {
             Ok(mut mail) => self.stored(&mut mail, "", place),
             Err(error) => self.part(place.path.clone(), Err(ExtractError::damaged(error))),
@@ -159,7 +162,7 @@ fn body(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Result<Extracted, 
         return html::extract(&page);
     }
     match stream(mail, storage, BODY_RTF, "0102") {
-        Some(packed) => office::extract(Form::Rtf, &unpacked_rtf(&packed)?, usize::MAX),
+        Some(packed) => document::extract(Form::Rtf, &unpacked_rtf(&packed)?, usize::MAX),
         None => Ok(Extracted::of(FileKind::Msg, String::new())),
     }
 }

@@ -5,28 +5,33 @@
 
 use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
-use super::decode::{self, Declared};
-use super::error::ExtractError;
-use super::kind::{self, FileKind};
-use super::writer::Writer;
-use super::{Extracted, Note, Place, Reading, archive, html, on_one_line};
+use crate::ingest::extract::bundle::archive;
+use crate::ingest::extract::detect;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::html;
+use crate::ingest::extract::reading::{Place, Reading};
+use crate::ingest::extract::text::decode::{self, Declared};
+use crate::ingest::extract::text::writer::Writer;
+use crate::ingest::extract::{Extracted, Note};
 
 /// A body with less than this as plain text, and more as HTML, says "your program can't show this mail".
 const PLAIN_BYTES_MIN: usize = 40;
 
 /// What stands above a mail's text.
 #[derive(Debug, Default)]
-pub(super) struct Envelope {
-    pub(super) subject: Option<String>,
-    pub(super) from: Option<String>,
-    pub(super) to: Option<String>,
-    pub(super) cc: Option<String>,
-    pub(super) date: Option<String>,
+pub(crate) struct Envelope {
+    pub(crate) subject: Option<String>,
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) cc: Option<String>,
+    pub(crate) date: Option<String>,
 }
 
 impl Envelope {
     /// The mail's text, of whichever kind of file it is.
-    pub(super) fn text(&self, kind: FileKind, body: &Extracted, bytes_max: usize) -> Result<Extracted, ExtractError> {
+    pub(crate) fn text(&self, kind: FileKind, body: &Extracted, bytes_max: usize) -> Result<Extracted, ExtractError> {
         let mut writer = Writer::new(bytes_max);
         if let Some(subject) = &self.subject {
             writer.heading(1, subject);
@@ -46,7 +51,7 @@ impl Envelope {
 }
 
 impl Reading<'_> {
-    pub(super) fn mail(&mut self, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
+    pub(crate) fn mail(&mut self, bytes: &[u8], place: &Place) -> Result<(), ExtractError> {
         match MessageParser::default().parse(bytes).filter(|mail| !mail.headers().is_empty()) {
             Some(mail) => self.message(&mail, place),
             None => self.part(place.path.clone(), Err(ExtractError::damaged("it has no headers as a mail has them"))),
@@ -86,14 +91,14 @@ impl Reading<'_> {
     }
 
     /// Reads a file that hangs on a mail. False where it is no document.
-    pub(super) fn attachment(
+    pub(crate) fn attachment(
         &mut self,
         name: &str,
         bytes: &[u8],
         names: &mut archive::Names,
         place: &Place,
     ) -> Result<bool, ExtractError> {
-        if kind::is_document(name, bytes) {
+        if detect::is_document(name, bytes) {
             let name = names.unique(name);
             let path = place.member(&name);
             self.file(&name, bytes, &Place { path, ..place.clone() })?;
@@ -104,7 +109,7 @@ impl Reading<'_> {
     }
 
     /// Adds a note to a part, unless there is nothing to say.
-    pub(super) fn note(&mut self, index: usize, count: u32, note: fn(u32) -> Note) {
+    pub(crate) fn note(&mut self, index: usize, count: u32, note: fn(u32) -> Note) {
         if let (true, Some(Ok(extracted))) = (count > 0, self.parts.get_mut(index).map(|part| part.content.as_mut())) {
             extracted.notes.push(note(count));
         }

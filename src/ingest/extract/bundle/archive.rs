@@ -14,9 +14,11 @@ use tar::EntryType;
 use zip::ZipArchive;
 use zip::read::ZipFile;
 
-use super::error::ExtractError;
-use super::kind::{self, FileKind};
-use super::{Extracted, Note, Place, Reading};
+use crate::ingest::extract::detect;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::reading::{Place, Reading};
+use crate::ingest::extract::{Extracted, Note};
 
 /// Below this, how many times its size an archive unfolds does no harm.
 const UNPACKED_BYTES_HARMLESS: u64 = 4 << 20;
@@ -29,7 +31,7 @@ const MODE_TYPE: u32 = 0o170_000;
 const MODE_FILE: u32 = 0o100_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Zip,
     Tar,
     Gzip,
@@ -38,13 +40,13 @@ pub(super) enum Packing {
 
 /// The names of members so far, made safe and told apart.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     seen: HashSet<String>,
 }
 
 impl Names {
     /// `name` without what would lead out of the archive, and unlike all names before it.
-    pub(super) fn unique(&mut self, name: &str) -> String {
+    pub(crate) fn unique(&mut self, name: &str) -> String {
         let name = safe(name);
         let (stem, extension) = match name.rsplit_once('.') {
             Some((stem, extension)) if !stem.is_empty() && !stem.ends_with('/') => (stem, format!(".{extension}")),
@@ -105,7 +107,7 @@ impl<R: Read> Read for Limited<R> {
 }
 
 impl Reading<'_> {
-    pub(super) fn archive(
+    pub(crate) fn archive(
         &mut self,
         packing: Packing,
         name: &str,
@@ -211,7 +213,7 @@ impl Reading<'_> {
         if let Err(error) = (&mut source).take(512).read_to_end(&mut head) {
             return self.part(place.path.clone(), Err(ExtractError::damaged(error)));
         }
-        let is_tar = kind::is_tar(&head);
+        let is_tar = detect::is_tar(&head);
         let mut source = Limited { left: source.left, inner: Cursor::new(head).chain(source.inner) };
         if is_tar {
             return self.tar(source, kind, place);

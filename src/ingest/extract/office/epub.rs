@@ -10,12 +10,13 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use zip::ZipArchive;
 
-use super::decode::{self, Declared};
-use super::error::ExtractError;
-use super::kind::FileKind;
-use super::writer::Writer;
-use super::xml::unescaped;
-use super::{Extracted, html};
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::html;
+use crate::ingest::extract::markup::xml::unescaped;
+use crate::ingest::extract::text::decode::{self, Declared};
+use crate::ingest::extract::text::writer::Writer;
 
 /// One chapter or table of contents, unpacked.
 const CHAPTER_BYTES_MAX: u64 = 32 << 20;
@@ -24,7 +25,7 @@ const BOOK_BYTES_MAX: u64 = 256 << 20;
 
 type Book<'a> = ZipArchive<Cursor<&'a [u8]>>;
 
-pub(super) fn extract(bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
     let mut book = ZipArchive::new(Cursor::new(bytes)).map_err(ExtractError::damaged)?;
     let container = xml(&mut book, "META-INF/container.xml")?;
     let package = package_path(&container).ok_or_else(|| ExtractError::damaged("it does not say where its text is"))?;

@@ -8,12 +8,12 @@ use std::io::{Cursor, Read};
 
 use calamine::{CellErrorType, Data, DataRef, ExcelDateTime, Reader, SheetType, SheetVisible, Xls, Xlsb, Xlsx};
 
-use super::Extracted;
-use super::error::ExtractError;
-use super::grid::{Columns, Grid};
-use super::kind::FileKind;
-use super::package::{self, PackageLimits};
-use super::writer::Writer;
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::office::package::{self, PackageLimits};
+use crate::ingest::extract::text::grid::{Columns, Grid};
+use crate::ingest::extract::text::writer::Writer;
 
 const PACKAGE_LIMITS: PackageLimits =
     PackageLimits { part_bytes_max: 256 << 20, all_bytes_max: 512 << 20, part_elements_max: None };
@@ -23,7 +23,7 @@ const OLD_CELLS_MAX: u64 = 6_000_000;
 /// One sheet after another gives its cells: row, column, value.
 type EachCell<'f> = dyn FnMut(usize, usize, &DataRef<'_>) -> bool + 'f;
 
-pub(super) fn extract(kind: FileKind, bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(kind: FileKind, bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
     let mut writer = Writer::new(bytes_max);
     let source = Cursor::new(bytes);
     if kind == FileKind::Xls {
@@ -143,7 +143,7 @@ fn text_of(value: &DataRef<'_>) -> String {
 }
 
 /// What Excel shows: 15 digits, so 0.1 + 0.2 is 0.3.
-pub(super) fn number_text(number: f64) -> String {
+pub(crate) fn number_text(number: f64) -> String {
     let rounded = format!("{number:.14e}").parse().unwrap_or(number);
     format!("{rounded}")
 }

@@ -11,11 +11,11 @@ use json_event_parser::{JsonEvent, SliceJsonParser};
 
 use serde::{Deserialize, Serialize};
 
-use super::error::ExtractError;
-use super::kind::FileKind;
-use super::limits::ExtractLimits;
-use super::writer::Writer;
-use super::{Extracted, Note};
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::limits::ExtractLimits;
+use crate::ingest::extract::text::writer::Writer;
+use crate::ingest::extract::{Extracted, Note};
 
 const DEPTH_MAX: usize = 100;
 /// A value takes some 60 bytes of memory beside its text.
@@ -47,7 +47,7 @@ impl JsonFields {
 
 /// A value as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Node<'a> {
+pub(crate) enum Node<'a> {
     /// Text, number or truth value.
     Scalar(Cow<'a, str>),
     List(Vec<Node<'a>>),
@@ -56,21 +56,21 @@ pub(super) enum Node<'a> {
 
 impl<'a> Node<'a> {
     /// The value of a key of an object.
-    pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
+    pub(crate) fn get(&self, key: &str) -> Option<&Node<'a>> {
         match self {
             Self::Object(entries) => entries.iter().find(|(name, _)| name == key).map(|(_, value)| value),
             Self::Scalar(_) | Self::List(_) => None,
         }
     }
 
-    pub(super) fn scalar(&self) -> Option<&str> {
+    pub(crate) fn scalar(&self) -> Option<&str> {
         match self {
             Self::Scalar(text) => Some(text),
             Self::List(_) | Self::Object(_) => None,
         }
     }
 
-    pub(super) fn items(&self) -> &[Node<'a>] {
+    pub(crate) fn items(&self) -> &[Node<'a>] {
         match self {
             Self::List(items) => items,
             Self::Scalar(_) | Self::Object(_) => &[],
@@ -88,12 +88,12 @@ impl<'a> Node<'a> {
 
 /// Why a text gives no value.
 #[derive(Debug)]
-pub(super) enum JsonError {
+pub(crate) enum JsonError {
     Syntax(String),
     Limit(ExtractError),
 }
 
-pub(super) fn extract(text: String, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(text: String, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
     if text.trim().is_empty() {
         return Ok(Extracted::of(FileKind::Json, String::new()));
     }
@@ -109,7 +109,7 @@ pub(super) fn extract(text: String, limits: &ExtractLimits) -> Result<Extracted,
     Ok(extracted)
 }
 
-pub(super) fn extract_lines(text: &str, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract_lines(text: &str, limits: &ExtractLimits) -> Result<Extracted, ExtractError> {
     let mut writer = Writer::new(limits.text_bytes_max);
     let mut broken = false;
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -130,12 +130,12 @@ pub(super) fn extract_lines(text: &str, limits: &ExtractLimits) -> Result<Extrac
     Ok(extracted)
 }
 
-pub(super) fn as_plain_text(kind: FileKind, text: String) -> Extracted {
+pub(crate) fn as_plain_text(kind: FileKind, text: String) -> Extracted {
     Extracted { notes: vec![Note::TakenAsPlainText], ..Extracted::of(kind, text) }
 }
 
 /// The one value in `text`.
-pub(super) fn parse<'a>(text: &'a str, fields: &JsonFields) -> Result<Node<'a>, JsonError> {
+pub(crate) fn parse<'a>(text: &'a str, fields: &JsonFields) -> Result<Node<'a>, JsonError> {
     let mut parser = SliceJsonParser::new(text.as_bytes());
     let mut tree = Tree { open: Vec::new(), path: Vec::new(), done: None, values: 0, fields };
     loop {
@@ -366,7 +366,7 @@ fn is_brief(value: &Node<'_>) -> bool {
 
 fn title_of(value: &Node<'_>) -> Option<String> {
     let title = TITLE_KEYS.iter().find_map(|key| value.get(key)?.scalar())?;
-    let title = super::on_one_line(title);
+    let title = crate::ingest::extract::extracted::on_one_line(title);
     (!title.is_empty()).then_some(title)
 }
 

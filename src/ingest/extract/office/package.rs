@@ -6,21 +6,21 @@ use std::io::{self, Cursor, Read, Write};
 
 use zip::ZipArchive;
 
-use super::error::ExtractError;
+use crate::ingest::extract::error::ExtractError;
 
 /// Deflate makes no more of a byte than this many.
 const DEFLATE_TIMES_MAX: u64 = 1032;
 
 /// What a package may unfold to, pictures aside.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct PackageLimits {
-    pub(super) part_bytes_max: u64,
-    pub(super) all_bytes_max: u64,
+pub(crate) struct PackageLimits {
+    pub(crate) part_bytes_max: u64,
+    pub(crate) all_bytes_max: u64,
     /// Elements of one part, where a library holds them all at once.
-    pub(super) part_elements_max: Option<u64>,
+    pub(crate) part_elements_max: Option<u64>,
 }
 
-pub(super) fn check(bytes: &[u8], limits: PackageLimits) -> Result<(), ExtractError> {
+pub(crate) fn check(bytes: &[u8], limits: PackageLimits) -> Result<(), ExtractError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(ExtractError::damaged)?;
     let mut left = limits.all_bytes_max;
     for index in 0..archive.len() {

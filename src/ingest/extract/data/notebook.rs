@@ -3,16 +3,17 @@
 //! Reads versions 3 to 4. Of several forms of one output the plain text counts. Pictures stay away; a long output is
 //! shortened, visibly and with a note.
 
-use super::error::ExtractError;
-use super::json::{self, JsonError, JsonFields, Node};
-use super::kind::FileKind;
-use super::writer::Writer;
-use super::{Extracted, Note, markdown};
+use crate::ingest::extract::data::json::{self, JsonError, JsonFields, Node};
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::markdown;
+use crate::ingest::extract::text::writer::Writer;
+use crate::ingest::extract::{Extracted, Note};
 
 /// What one output may have. More is a table of data or a log.
 const OUTPUT_BYTES_MAX: usize = 4 << 10;
 
-pub(super) fn extract(text: String, bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(text: String, bytes_max: usize) -> Result<Extracted, ExtractError> {
     if text.trim().is_empty() {
         return Ok(Extracted::of(FileKind::Notebook, text));
     }

@@ -4,8 +4,9 @@
 //! look so within listings, comments, tables and other blocks are not. Attributes, macros and directives stay in the
 //! text as they are. After <https://docs.asciidoctor.org/asciidoc/latest/sections/titles-and-levels/>.
 
-use super::kind::FileKind;
-use super::{Extracted, Heading, on_one_line};
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::{Extracted, Heading};
 
 /// The deepest that AsciiDoc has, the document's title included.
 const MARKS_MAX: usize = 6;
@@ -17,9 +18,9 @@ const UNDERLINE_SLACK: usize = 2;
 const FENCE_CHARS_MIN: usize = 4;
 const FENCES: &[char] = &['-', '.', '/', '+', '=', '*', '_'];
 
-pub(super) fn extract(text: String) -> Extracted {
+pub(crate) fn extract(text: String) -> Extracted {
     let headings = headings(&text);
-    let title = super::markdown::title_of(&headings);
+    let title = crate::ingest::extract::markup::markdown::title_of(&headings);
     Extracted { headings, title, ..Extracted::of(FileKind::AsciiDoc, text) }
 }
 

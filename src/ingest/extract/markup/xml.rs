@@ -9,9 +9,12 @@ use std::collections::HashMap;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
-use super::error::ExtractError;
-use super::kind::FileKind;
-use super::{Extracted, json, xml_data, xml_doc};
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::data::json;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::xml_data;
+use crate::ingest::extract::markup::xml_doc;
 
 const DEPTH_MAX: usize = 256;
 const ENTITIES_MAX: usize = 10_000;
@@ -88,7 +91,7 @@ const DOCUMENT_MARKS: &[&str] = &["docbook", "DocBook", "//DTD DITA", "//DTD Dit
 /// Where such a mark stands.
 const HEAD_BYTES: usize = 4 << 10;
 
-pub(super) fn extract(text: String, bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(text: String, bytes_max: usize) -> Result<Extracted, ExtractError> {
     let mut tokens = Tokens::new(&text, bytes_max);
     let made = if is_document(&text) {
         xml_doc::extract(&mut tokens, bytes_max)
@@ -119,7 +122,7 @@ fn is_document(text: &str) -> bool {
 
 /// Why a file gives no tokens any more.
 #[derive(Debug)]
-pub(super) enum XmlError {
+pub(crate) enum XmlError {
     Syntax(String),
     Limit(ExtractError),
 }
@@ -134,7 +137,7 @@ impl From<XmlError> for ExtractError {
 }
 
 #[derive(Debug)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     Open(BytesStart<'a>),
     /// Of the element that was opened last.
     Close,
@@ -143,7 +146,7 @@ pub(super) enum Token<'a> {
 }
 
 /// The elements and words of an XML text: each element that is opened is closed.
-pub(super) struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     reader: Reader<&'a [u8]>,
     entities: HashMap<String, String>,
     depth: usize,
@@ -153,7 +156,7 @@ pub(super) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) fn new(text: &'a str, bytes_max: usize) -> Self {
+    pub(crate) fn new(text: &'a str, bytes_max: usize) -> Self {
         let mut reader = Reader::from_str(text);
         let config = reader.config_mut();
         config.expand_empty_elements = true;
@@ -161,7 +164,7 @@ impl<'a> Tokens<'a> {
         Self { reader, entities: HashMap::new(), depth: 0, unfold_left: bytes_max, bytes_max }
     }
 
-    pub(super) fn next(&mut self) -> Result<Token<'a>, XmlError> {
+    pub(crate) fn next(&mut self) -> Result<Token<'a>, XmlError> {
         loop {
             let event = self.reader.read_event().map_err(|error| XmlError::Syntax(error.to_string()))?;
             return Ok(match event {
@@ -181,10 +184,9 @@ impl<'a> Tokens<'a> {
                 Event::CData(text) => Token::Text(text.into_inner()),
                 Event::GeneralRef(name) => {
                     let text = self.entity(&name);
-                    self.unfold_left = self
-                        .unfold_left
-                        .checked_sub(text.len())
-                        .ok_or_else(|| XmlError::Limit(super::writer::too_much_text(self.bytes_max)))?;
+                    self.unfold_left = self.unfold_left.checked_sub(text.len()).ok_or_else(|| {
+                        XmlError::Limit(crate::ingest::extract::text::writer::too_much_text(self.bytes_max))
+                    })?;
                     Token::Text(Cow::Owned(text))
                 }
                 Event::DocType(declared) => {
@@ -226,14 +228,14 @@ impl<'a> Tokens<'a> {
 }
 
 /// The value of an attribute, whatever its prefix.
-pub(super) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
+pub(crate) fn attribute(tag: &BytesStart<'_>, local: &str) -> Option<String> {
     let mut attributes = tag.attributes();
     let mut attributes = attributes.with_checks(false).filter_map(Result::ok);
     attributes.find(|attribute| attribute.key.local_name().as_ref() == local).map(|found| unescaped(&found.value))
 }
 
 /// With characters for their numbers and the five entities of XML. What can't be is left as it is.
-pub(super) fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     quick_xml::escape::unescape(text).map_or_else(|_| text.to_owned(), Cow::into_owned)
 }
 

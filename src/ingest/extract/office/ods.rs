@@ -8,13 +8,13 @@ use std::io::{Cursor, Read};
 use quick_xml::events::BytesStart;
 use zip::ZipArchive;
 
-use super::Extracted;
-use super::decode::{self, Declared};
-use super::error::ExtractError;
-use super::grid::{Columns, Grid};
-use super::kind::FileKind;
-use super::writer::{Writer, too_much_text};
-use super::xml::{Token, Tokens, attribute};
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::error::ExtractError;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::xml::{Token, Tokens, attribute};
+use crate::ingest::extract::text::decode::{self, Declared};
+use crate::ingest::extract::text::grid::{Columns, Grid};
+use crate::ingest::extract::text::writer::{Writer, too_much_text};
 
 const CONTENT_BYTES_MAX: u64 = 128 << 20;
 /// How often something that is not empty is repeated at most.
@@ -32,7 +32,7 @@ struct Sheet {
     cells: Vec<Filled>,
 }
 
-pub(super) fn extract(bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(bytes: &[u8], bytes_max: usize) -> Result<Extracted, ExtractError> {
     let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(ExtractError::damaged)?;
     let about = part(&mut archive, "META-INF/manifest.xml").unwrap_or_default();
     if about.contains("encryption-data") {

@@ -3,19 +3,19 @@
 //! Goes over the cells twice: first to see which columns are used, then to write. So nothing but one row is held, and a
 //! sheet with two cells far apart is a small one. Lines of one cell above a table of several columns are its caption.
 
-use super::writer::Writer;
+use crate::ingest::extract::text::writer::Writer;
 
 /// From this many used columns on, a lone cell above the table is no column's name.
 const CAPTION_COLUMNS_MIN: usize = 3;
 
 /// Which columns have a cell that is not empty.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(crate) struct Columns {
     used: Vec<bool>,
 }
 
 impl Columns {
-    pub(super) fn see(&mut self, column: usize, text: &str) {
+    pub(crate) fn see(&mut self, column: usize, text: &str) {
         if !text.trim().is_empty() {
             if self.used.len() <= column {
                 self.used.resize(column + 1, false);
@@ -38,7 +38,7 @@ impl Columns {
 }
 
 /// Writes the table whose columns were seen.
-pub(super) struct Grid<'w> {
+pub(crate) struct Grid<'w> {
     writer: &'w mut Writer,
     used: Vec<bool>,
     places: Vec<usize>,
@@ -50,14 +50,14 @@ pub(super) struct Grid<'w> {
 }
 
 impl<'w> Grid<'w> {
-    pub(super) fn new(writer: &'w mut Writer, columns: Columns) -> Self {
+    pub(crate) fn new(writer: &'w mut Writer, columns: Columns) -> Self {
         let places = columns.places();
         let width = columns.used.iter().filter(|used| **used).count();
         Self { writer, used: columns.used, places, width, row: 0, cells: Vec::new(), filled: 0, begun: false }
     }
 
     /// Cells come row by row, and in a row from left to right.
-    pub(super) fn cell(&mut self, row: usize, column: usize, text: &str) {
+    pub(crate) fn cell(&mut self, row: usize, column: usize, text: &str) {
         if row != self.row {
             self.end_row();
             self.row = row;
@@ -74,11 +74,11 @@ impl<'w> Grid<'w> {
         }
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.writer.is_full()
     }
 
-    pub(super) fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.end_row();
         self.writer.end_table();
     }

@@ -4,14 +4,14 @@
 
 use whatlang::Lang;
 
-use super::{Extracted, FileKind};
+use crate::ingest::extract::{Extracted, FileKind};
 
 /// Enough to be sure, and little enough to cost nothing.
 const SAMPLE_BYTES: usize = 3 << 10;
 /// Below this many letters a guess is no more than that.
 const LETTERS_MIN: usize = 40;
 
-pub(super) fn of(extracted: &Extracted) -> Option<String> {
+pub(crate) fn of(extracted: &Extracted) -> Option<String> {
     let FileKind::Code(_) = extracted.kind else { return of_prose(&sample(&extracted.text)) };
     None
 }

@@ -3,11 +3,11 @@
 //! Titles of sections are headings, listings are code, and lists and tables are kept. Elements that are not known here
 //! leave their words. Index terms and remarks of the authors go.
 
-use super::Extracted;
-use super::kind::FileKind;
-use super::on_one_line;
-use super::writer::Writer;
-use super::xml::{Token, Tokens, XmlError};
+use crate::ingest::extract::Extracted;
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::kind::FileKind;
+use crate::ingest::extract::markup::xml::{Token, Tokens, XmlError};
+use crate::ingest::extract::text::writer::Writer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -66,7 +66,7 @@ fn role(name: &str) -> Role {
     }
 }
 
-pub(super) fn extract(tokens: &mut Tokens<'_>, bytes_max: usize) -> Result<Extracted, XmlError> {
+pub(crate) fn extract(tokens: &mut Tokens<'_>, bytes_max: usize) -> Result<Extracted, XmlError> {
     let mut page = Page::new(bytes_max);
     loop {
         match tokens.next()? {
@@ -288,7 +288,7 @@ impl Page {
 
 #[cfg(test)]
 mod tests {
-    use super::super::xml;
+    use crate::ingest::extract::markup::xml;
 
     #[test]
     fn a_docbook_chapter_keeps_its_sections_lists_code_and_tables() {

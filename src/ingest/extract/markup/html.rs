@@ -7,7 +7,9 @@
 use html_to_markdown_rs::types::WarningKind;
 use html_to_markdown_rs::{ConversionOptions, OutputFormat, convert};
 
-use super::{ExtractError, Extracted, FileKind, Heading, markdown, on_one_line};
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::markup::markdown;
+use crate::ingest::extract::{ExtractError, Extracted, FileKind, Heading};
 
 /// More than any page that people read. The converter needs some ten times the page's size in memory.
 const PAGE_BYTES_MAX: u64 = 64 << 20;
@@ -76,7 +78,7 @@ const BOX_TITLES: &[&str] = &["note", "tip", "hint", "important", "warning", "ca
 /// Boxes have small headings; above this level the same word heads a section.
 const BOX_LEVEL_MIN: u8 = 3;
 
-pub(super) fn extract(page: &str) -> Result<Extracted, ExtractError> {
+pub(crate) fn extract(page: &str) -> Result<Extracted, ExtractError> {
     let tags = page.as_bytes().windows(2).filter(|two| matches!(two, [b'<', b'a'..=b'z' | b'A'..=b'Z'])).count();
     if tags > ELEMENTS_MAX {
         return Err(ExtractError::TooLarge { what: "elements of the page", limit: ELEMENTS_MAX as u64 });

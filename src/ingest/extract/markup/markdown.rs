@@ -8,26 +8,27 @@ use std::ops::Range;
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::{Extracted, FileKind, FrontMatter, Heading, Table, on_one_line};
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::{Extracted, FileKind, FrontMatter, Heading, Table};
 
 /// People nest no deeper. The parser takes time by the square of it.
 const NESTING_MAX: usize = 100;
 
-pub(super) fn extract(source: &str) -> Extracted {
+pub(crate) fn extract(source: &str) -> Extracted {
     let Front { title, matter, text } = split_front_matter(source);
     let body = body(text, FileKind::Markdown);
     Extracted { title: title.or(body.title), front_matter: matter, ..body }
 }
 
 /// A text without front matter, whatever it was made from.
-pub(super) fn body(text: &str, kind: FileKind) -> Extracted {
+pub(crate) fn body(text: &str, kind: FileKind) -> Extracted {
     let (headings, tables) = structure(text);
     let title = title_of(&headings);
     Extracted { headings, tables, title, ..Extracted::of(kind, text.to_owned()) }
 }
 
 /// The headings that divide `text`, in its order.
-pub(super) fn headings(text: &str) -> Vec<Heading> {
+pub(crate) fn headings(text: &str) -> Vec<Heading> {
     structure(text).0
 }
 
@@ -113,7 +114,7 @@ fn is_nested_too_deep(text: &str) -> bool {
 }
 
 /// The first heading of level 1, else the first heading.
-pub(super) fn title_of(headings: &[Heading]) -> Option<String> {
+pub(crate) fn title_of(headings: &[Heading]) -> Option<String> {
     headings.iter().find(|heading| heading.level == 1).or(headings.first()).map(|heading| heading.title.clone())
 }
 

@@ -4,12 +4,13 @@
 //! is decided by the order in which they first appear. Directives, roles and comments stay in the text as they are.
 //! After <https://docutils.sourceforge.io/docs/ref/rst/restructuredtext.html#sections>.
 
-use super::{Extracted, FileKind, Heading, on_one_line};
+use crate::ingest::extract::extracted::on_one_line;
+use crate::ingest::extract::{Extracted, FileKind, Heading};
 
 /// From here on an adornment may be shorter than its title: docutils warns and still takes it for one.
 const ADORNMENT_CHARS_SURE: usize = 4;
 
-pub(super) fn extract(text: String) -> Extracted {
+pub(crate) fn extract(text: String) -> Extracted {
     let headings = headings(&text);
     let title = headings.first().map(|heading| heading.title.clone());
     Extracted { headings, title, ..Extracted::of(FileKind::Rst, text) }

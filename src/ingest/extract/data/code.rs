@@ -21,7 +21,7 @@ pub enum Language {
 
 impl Language {
     /// `extension` in lower case, without the dot.
-    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+    pub(crate) fn of_extension(extension: &str) -> Option<Self> {
         match extension {
             "rs" => Some(Self::Rust),
             "py" | "pyi" => Some(Self::Python),

@@ -7,7 +7,7 @@
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{Encoding, ISO_2022_JP, UTF_8};
 
-use super::ExtractError;
+use crate::ingest::extract::ExtractError;
 
 /// Where a page has to declare its encoding: <https://html.spec.whatwg.org/#charset>.
 const DECLARATION_BYTES: usize = 1024;
@@ -18,13 +18,13 @@ const CHARS_PER_CONTROL_MIN: usize = 20;
 
 /// Whether the bytes themselves may say which encoding they are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Declared {
+pub(crate) enum Declared {
     InHtml,
     Nowhere,
 }
 
 /// The text of `bytes`.
-pub(super) fn decode(bytes: &[u8], declared: Declared) -> Result<String, ExtractError> {
+pub(crate) fn decode(bytes: &[u8], declared: Declared) -> Result<String, ExtractError> {
     let text = match Encoding::for_bom(bytes) {
         Some((encoding, _)) => encoding.decode_with_bom_removal(bytes).0.into_owned(),
         None if bytes.contains(&0) => return Err(ExtractError::NotText),
@@ -34,7 +34,7 @@ pub(super) fn decode(bytes: &[u8], declared: Declared) -> Result<String, Extract
 }
 
 /// Whether the beginning of a file may be that of a text. It may end within a character.
-pub(super) fn seems_text(head: &[u8]) -> bool {
+pub(crate) fn seems_text(head: &[u8]) -> bool {
     match Encoding::for_bom(head) {
         Some(_) => true,
         None => !head.contains(&0) && is_text(&String::from_utf8_lossy(head)),
