@@ -21,6 +21,8 @@ from xml.etree import ElementTree
 import pypandoc
 from bs4 import BeautifulSoup
 
+# Another way of reading is asked anew.
+VERSION = Path(__file__).read_bytes()
 # What cairn shows of one output of a notebook.
 OUTPUT_CHARS = 4096
 # Looking for tables takes PyMuPDF seconds a page.
@@ -42,7 +44,7 @@ def of(kind, path, kept):
     """What the reference says of a file, from the folder `kept` if it has said so before. None: there is none."""
     if kind not in READERS:
         return None
-    here = hashlib.sha256(Path(__file__).read_bytes() + path.read_bytes()).hexdigest()
+    here = hashlib.sha256(VERSION + path.read_bytes()).hexdigest()
     file = kept / f"{kind}-{here[:32]}.json"
     if not file.exists():
         try:
@@ -134,7 +136,7 @@ def page(path):
 
 
 def asciidoc(path):
-    soup = BeautifulSoup(tool("asciidoctor", "-S", "safe", "-a", "sectids!", "-s", "-o", "-", str(path)), "lxml")
+    soup = BeautifulSoup(tool("asciidoctor", "-S", "safe", "-a", "sectids!", "-a", "showtitle", "-s", "-o", "-", str(path)), "lxml")
     headings = [element.get_text() for element in soup.find_all(re.compile("^h[1-6]$"))]
     return Reference(soup.get_text(" "), headings)
 
@@ -286,7 +288,7 @@ def ods(path):
 def doc(path):
     if path.read_bytes()[:2] == b"PK":
         return pandoc("docx")(path)
-    return Reference(tool("antiword", "-w", "0", "-m", "UTF-8.txt", str(path)))
+    return Reference(tool("antiword", "-w", "0", "-m", "UTF-8.txt", str(path)).replace("[pic]", ""))
 
 
 # Mail, with the attachments that are texts.
@@ -297,15 +299,17 @@ def eml(path):
 
 
 def mail(message):
-    names = ("subject", "from", "to", "cc")
-    out = [str(message.get(name, "")) for name in names]
-    out += [name for name in ("from", "to", "cc", "date") if message.get(name)]
-    if message.get("date") is not None and message["date"].datetime:
-        out.append(message["date"].datetime.isoformat(" "))
+    date = message["date"].datetime.isoformat(" ") if message.get("date") and message["date"].datetime else None
+    out = [headed(*(message.get(name) for name in ("subject", "from", "to", "cc")), date)]
+    kind = message.get_content_type()
+    if kind == "message/rfc822":
+        return "\n".join([*out, mail(message.get_content())])
+    if kind == "multipart/digest" or message.get_body(("plain", "html")) is None and message.is_multipart():
+        out += [mail(inner.get_content()) for inner in message.iter_parts() if inner.get_content_type() == "message/rfc822"]
     body = message.get_body(("plain", "html"))
     if body is not None:
         out.append(part(body))
-    for attachment in message.iter_attachments() if message.is_multipart() else ():
+    for attachment in message.iter_attachments() if kind.startswith("multipart/m") else ():
         kind = attachment.get_content_type()
         out.append(attachment.get_filename() or "")
         if kind == "message/rfc822":
@@ -315,6 +319,12 @@ def mail(message):
         elif not kind.startswith(("image/", "audio/", "video/")):
             raise Unreadable(f"it has an attachment of type {kind}")
     return "\n".join(out)
+
+
+def headed(subject, sender, to, cc, date):
+    """As mails are printed. Programs differ in how they write midnight in Greenwich."""
+    lines = [("From", sender), ("To", to), ("Cc", cc), ("Date", date and date.replace("+00:00", "Z"))]
+    return "\n".join([str(subject or ""), *(f"{name}: {value}" for name, value in lines if value)])
 
 
 def part(message):
@@ -335,10 +345,8 @@ def outlook(message):
     body = message.body
     if not (body and body.strip()):
         body = BeautifulSoup(message.htmlBody or b"", "lxml").get_text(" ")
-    heads = (message.subject, message.sender, message.to, message.cc)
-    out = [*heads, *(name for name, head in zip(("from", "to", "cc"), heads[1:]) if head), body]
-    if message.date:
-        out.append("date " + message.date.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ"))
+    date = message.date and message.date.astimezone(datetime.timezone.utc).isoformat(" ")
+    out = [headed(message.subject, message.sender, message.to, message.cc, date), body]
     for attachment in message.attachments:
         name = attachment.getFilename() or ""
         if not isinstance(attachment.data, bytes):

@@ -184,8 +184,8 @@ fn of_extension(extension: &str, stem: &str) -> Option<FileKind> {
         // Prose, and markup that reads as prose. Not `log`: logs change all the time and bury what people wrote.
         "txt" | "text" | "org" | "tex" => FileKind::Text,
         // Configuration and schemas.
-        "toml" | "yaml" | "yml" | "ini" | "cfg" | "conf" | "properties" | "service" | "tf" | "hcl" | "proto"
-        | "graphql" | "sql" | "mk" | "cmake" | "gradle" => FileKind::Text,
+        "toml" | "ini" | "cfg" | "conf" | "properties" | "service" | "tf" | "hcl" | "proto" | "graphql" | "mk"
+        | "cmake" | "gradle" => FileKind::Text,
         // Code without a grammar here.
         "cpp" | "cc" | "cxx" | "hpp" | "hh" | "hxx" | "cs" | "kt" | "kts" | "swift" | "scala" | "groovy" | "rb"
         | "php" | "pl" | "pm" | "lua" | "r" | "jl" | "dart" | "ex" | "exs" | "erl" | "hs" | "ml" | "mli" | "clj"
@@ -257,6 +257,8 @@ mod tests {
         assert_eq!(kind("readme.rst"), Some(FileKind::Rst));
         assert_eq!(kind("src/main.rs"), Some(FileKind::Code(Language::Rust)));
         assert_eq!(kind("a.test.tsx"), Some(FileKind::Code(Language::TypeScript)));
+        assert_eq!(kind("schema.sql"), Some(FileKind::Code(Language::Sql)));
+        assert_eq!(kind("compose.yaml"), Some(FileKind::Code(Language::Yaml)));
         assert_eq!(kind("engine.cpp"), Some(FileKind::Text));
         assert_eq!(kind("Report.DOCX"), Some(FileKind::Docx));
         assert_eq!(kind("data.json"), Some(FileKind::Json));

@@ -70,7 +70,10 @@ impl Reading<'_> {
         let mut names = archive::Names::default();
         let mut others = 0;
         let is_untyped = untyped(mail).is_some();
-        let is_body = |part: &MessagePart<'_>| is_untyped && std::ptr::eq(part, mail.root_part());
+        let same = other_forms(mail);
+        let is_body = |part: &MessagePart<'_>| {
+            is_untyped && std::ptr::eq(part, mail.root_part()) || same.iter().any(|form| std::ptr::eq(part, *form))
+        };
         for attachment in mail.attachments().filter(|part| !is_body(part)) {
             self.count_member()?;
             let name = attachment.attachment_name().map(on_one_line);
@@ -163,6 +166,20 @@ fn body(mail: &Message<'_>) -> Result<Extracted, ExtractError> {
         }
     }
     writer.finish(FileKind::Eml)
+}
+
+/// Parts that say what the body says in another form, as RTF for one: <https://www.rfc-editor.org/rfc/rfc2046#section-5.1.4>.
+fn other_forms<'a>(mail: &'a Message<'a>) -> Vec<&'a MessagePart<'a>> {
+    let is_body = |id: &u32| mail.text_body.contains(id) || mail.html_body.contains(id);
+    let mut forms = Vec::new();
+    for part in &mail.parts {
+        let PartType::Multipart(within) = &part.body else { continue };
+        let are_forms = part.content_type().is_some_and(|kind| kind.subtype() == Some("alternative"));
+        if are_forms && within.iter().any(is_body) {
+            forms.extend(within.iter().filter(|id| !is_body(id)).filter_map(|id| mail.parts.get(*id as usize)));
+        }
+    }
+    forms
 }
 
 /// The words of a mail that is of one part and says wrongly, or not at all, what that is.

@@ -17,6 +17,8 @@ pub enum Language {
     Java,
     C,
     Bash,
+    Sql,
+    Yaml,
 }
 
 impl Language {
@@ -31,6 +33,8 @@ impl Language {
             "java" => Some(Self::Java),
             "c" | "h" => Some(Self::C),
             "sh" | "bash" => Some(Self::Bash),
+            "sql" => Some(Self::Sql),
+            "yaml" | "yml" => Some(Self::Yaml),
             _ => None,
         }
     }
@@ -48,6 +52,8 @@ impl Language {
             Self::Java => CodeSplitter::new(tree_sitter_java::LANGUAGE, config),
             Self::C => CodeSplitter::new(tree_sitter_c::LANGUAGE, config),
             Self::Bash => CodeSplitter::new(tree_sitter_bash::LANGUAGE, config),
+            Self::Sql => CodeSplitter::new(tree_sitter_sequel::LANGUAGE, config),
+            Self::Yaml => CodeSplitter::new(tree_sitter_yaml::LANGUAGE, config),
         }
     }
 }
@@ -69,6 +75,8 @@ mod tests {
             (Language::Java, "class A { int b; }\n\nclass C { int d; }\n"),
             (Language::C, "void a() {\n  b();\n}\n\nvoid c() {}\n"),
             (Language::Bash, "a() {\n  b\n}\n\nc() { echo d; }\n"),
+            (Language::Sql, "SELECT a FROM b;\n\nDELETE FROM c;\n"),
+            (Language::Yaml, "a:\n  - b\n  - c\n\nd:\n  e: f\n  g: h\n"),
         ];
         for (language, text) in texts {
             let config = ChunkConfig::new(24).with_sizer(Characters);

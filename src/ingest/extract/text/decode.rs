@@ -90,7 +90,7 @@ fn is_text(text: &str) -> bool {
         match c {
             '\0' => return false,
             // Line ends, tabs, page breaks and the escape of coloured terminal output stand in honest texts.
-            '\n' | '\r' | '\t' | '\u{c}' | '\u{1b}' => {}
+            '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{1b}' => {}
             other => controls += usize::from(other.is_control()),
         }
     }
