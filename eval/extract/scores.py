@@ -19,7 +19,7 @@ HYPHENS = "-\u2010\u00ad\u2011"
 def words(text):
     """Of Markdown the words that a reader sees: no addresses of links, no tags, no escapes."""
     text = re.sub(r"!?\[([^\]\n]*)\]\([^)\n]*\)", r"\1", text)
-    text = re.sub(r"</?[A-Za-z!][^>\n]*>", " ", text)
+    text = re.sub(r"</?[A-Za-z!][^>@\n]*>", " ", text)
     text = re.sub(r"\\([|*_\[\]#<>`~-])", r"\1", text)
     return _words(text)
 

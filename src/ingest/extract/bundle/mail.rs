@@ -229,3 +229,18 @@ fn unnamed(part: &MessagePart<'_>) -> String {
     };
     format!("attachment.{extension}")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::ingest::extract::{ExtractLimits, extract};
+
+    #[test]
+    fn a_body_in_several_forms_is_read_once() {
+        let mail = "From: a@b.example\nContent-Type: multipart/alternative; boundary=X\n\n\
+            --X\nContent-Type: text/plain\n\nThe ferry leaves at nine, whatever the weather is.\n\
+            --X\nContent-Type: application/rtf\n\n{\\rtf1 The ferry leaves at nine, whatever the weather is.}\n--X--\n";
+        let read = extract("a.eml", mail.as_bytes(), &ExtractLimits::default(), Err("")).expect("it is a mail");
+        assert_eq!(read.text.matches("The ferry").count(), 1, "{}", read.text);
+        assert_eq!(read.notes, []);
+    }
+}

@@ -41,8 +41,8 @@ fn headings(text: &str) -> Vec<Heading> {
         } else if let Some(level) = underlined(line, under) {
             headings.push(Heading { level, title: plain(line), start });
             next += lines.next().map_or(0, |line| line.len() + 1);
-        } else if is_fence(line) {
-            closing = Some(line);
+        } else {
+            closing = fence(line);
         }
         start = next;
     }
@@ -70,11 +70,13 @@ fn underlined(line: &str, under: &str) -> Option<u8> {
     (whole && alike && titled && !line.ends_with("::")).then(|| u8::try_from(level).unwrap_or(u8::MAX))
 }
 
-fn is_fence(line: &str) -> bool {
+/// The line that ends the block which this line begins, if it begins one.
+fn fence(line: &str) -> Option<&str> {
+    const CODE: &str = "```";
     let fenced = |mark: char| line.len() >= FENCE_CHARS_MIN && line.chars().all(|c| c == mark);
-    FENCES.iter().any(|mark| fenced(*mark))
-        || matches!(line, "|===" | ",===" | ":===" | "!===" | "--")
-        || line.starts_with("```")
+    let is_block = FENCES.iter().any(|mark| fenced(*mark)) || matches!(line, "|===" | ",===" | ":===" | "!===" | "--");
+    // Only this one may name a language where it begins.
+    if line.starts_with(CODE) { Some(CODE) } else { is_block.then_some(line) }
 }
 
 /// Without markup, on one line.
@@ -103,6 +105,11 @@ mod tests {
     fn what_looks_like_a_heading_within_a_block_is_none() {
         let text = "----\n== code\n----\n\n////\n== comment\n////\n\n|===\n|== cell\n|===\n\n```sh\n# sh\n```\n====\n== no\n====\n=no\n";
         assert_eq!(titles(text), []);
+    }
+
+    #[test]
+    fn a_block_of_code_in_a_named_language_ends_like_any_other() {
+        assert_eq!(titles("```sh\n== no\n```\n\n== Yes\n"), [(2, "Yes".to_owned())]);
     }
 
     #[test]

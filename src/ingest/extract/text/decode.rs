@@ -151,6 +151,11 @@ mod tests {
     }
 
     #[test]
+    fn white_space_of_every_kind_is_text() {
+        assert_eq!(text(b"a\t\x0b\x0c b"), "a\t\u{b}\u{c} b");
+    }
+
+    #[test]
     fn bytes_that_are_no_text_are_refused() {
         let noise: Vec<u8> = (0..4096_u32).map(|i| i.wrapping_mul(2_654_435_761).to_be_bytes()[0] | 1).collect();
         for bytes in [b"\x7fELF\x02\0\x01".as_slice(), b"\xff\xfe\0\0a\0".as_slice(), noise.as_slice()] {
