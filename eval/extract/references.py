@@ -138,7 +138,8 @@ def page(path):
 
 
 def asciidoc(path):
-    soup = BeautifulSoup(tool("asciidoctor", "-S", "safe", "-a", "sectids!", "-a", "showtitle", "-s", "-o", "-", str(path)), "lxml")
+    options = ["-S", "safe", "-a", "sectids!", "-a", "showtitle", "-s", "-o", "-"]
+    soup = BeautifulSoup(tool("asciidoctor", *options, str(path)), "lxml")
     headings = [element.get_text() for element in soup.find_all(re.compile("^h[1-6]$"))]
     return Reference(soup.get_text(" "), headings)
 
@@ -161,13 +162,15 @@ def pdf(path):
 
 
 def ruled_tables(page):
-    """The tables with lines around their cells, which nobody can doubt: two rows and columns at least, half filled."""
+    """Tables with lines around their cells. Frames around a listing, and rules that are underscores, are none: a table
+    has three rows and two columns at least, most cells are filled, and none holds a paragraph."""
     if len(page.get_drawings()) > 5000:
         return
     for table in page.find_tables(strategy="lines_strict").tables:
-        cells = [cell for row in table.extract() for cell in row]
-        filled = [cell for cell in cells if cell and cell.strip()]
-        if table.row_count > 1 and table.col_count > 1 and 2 * len(filled) >= len(cells):
+        cells = [cell or "" for row in table.extract() for cell in row]
+        filled = [cell for cell in cells if cell.strip()]
+        is_table = table.row_count > 2 and table.col_count > 1 and len(filled) >= 0.7 * len(cells)
+        if is_table and max(map(len, filled)) <= 200:
             yield " ".join(filled)
 
 
@@ -308,7 +311,8 @@ def mail(message):
     if kind == "message/rfc822":
         return "\n".join([*out, mail(message.get_content())])
     if kind == "multipart/digest" or message.get_body(("plain", "html")) is None and message.is_multipart():
-        out += [mail(inner.get_content()) for inner in message.iter_parts() if inner.get_content_type() == "message/rfc822"]
+        inner = [one for one in message.iter_parts() if one.get_content_type() == "message/rfc822"]
+        out += [mail(one.get_content()) for one in inner]
     body = message.get_body(("plain", "html"))
     if body is not None:
         out.append(part(body))
@@ -348,8 +352,9 @@ def outlook(message):
     body = message.body
     if not (body and body.strip()):
         body = BeautifulSoup(message.htmlBody or b"", "lxml").get_text(" ")
-    date = message.date and message.date.astimezone(datetime.timezone.utc).isoformat(" ")
-    out = [headed(message.subject, message.sender, message.to, message.cc, date), body]
+    date = message.date and message.date.astimezone(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M:%SZ")
+    people = [re.sub(r"(\S+@\S+) <\1>", r"\1", one or "") for one in (message.sender, message.to, message.cc)]
+    out = [headed(message.subject, *people, date), body]
     for attachment in message.attachments:
         name = attachment.getFilename() or ""
         if not isinstance(attachment.data, bytes):

@@ -27,8 +27,13 @@ const SENDER_ADDRESS: u16 = 0x0c1f;
 const SENDER_SMTP: u16 = 0x5d01;
 const TO: u16 = 0x0e04;
 const CC: u16 = 0x0e03;
+const RECIPIENT_KIND: u16 = 0x0c15;
 const RECIPIENT_NAME: u16 = 0x3001;
 const RECIPIENT_SMTP: u16 = 0x39fe;
+const RECIPIENT_ADDRESS: u16 = 0x3003;
+/// Values of the kind of a recipient; a blind copy is nobody's business.
+const KIND_TO: u64 = 1;
+const KIND_CC: u64 = 2;
 const BODY: u16 = 0x1000;
 const BODY_RTF: u16 = 0x1009;
 const BODY_HTML: u16 = 0x1013;
@@ -56,7 +61,8 @@ impl Reading<'_> {
             return self.part(place.path.clone(), Err(ExtractError::TooDeep { what: "mails", limit }));
         }
         let index = self.parts.len();
-        let fixed = Fixed::read(mail, storage);
+        let header_bytes = if storage.is_empty() { 32 } else { 24 };
+        let fixed = Fixed::read(mail, storage, header_bytes);
         let text = body(mail, storage, &fixed)
             .and_then(|body| envelope(mail, storage, &fixed).text(FileKind::Msg, &body, self.limits.text_bytes_max));
         self.part(place.path.clone(), text)?;
@@ -94,9 +100,8 @@ struct Fixed {
 }
 
 impl Fixed {
-    fn read(mail: &mut Mail<'_>, storage: &str) -> Self {
+    fn read(mail: &mut Mail<'_>, storage: &str, header_bytes: usize) -> Self {
         const ENTRY_BYTES: usize = 16;
-        let header_bytes = if storage.is_empty() { 32 } else { 24 };
         let bytes = read(mail, &format!("{storage}/__properties_version1.0")).unwrap_or_default();
         let entries = bytes.get(header_bytes..).unwrap_or_default().chunks_exact(ENTRY_BYTES).filter_map(|entry| {
             let id = u16::from_le_bytes(entry.get(2..4)?.try_into().ok()?);
@@ -125,30 +130,41 @@ impl Fixed {
 }
 
 fn envelope(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Envelope {
-    let name = text_of(mail, storage, SENDER_NAME, fixed);
-    let address = [SENDER_SMTP, SENDER_ADDRESS].into_iter().find_map(|id| text_of(mail, storage, id, fixed));
-    let address = address.filter(|address| address.contains('@') && name.as_ref() != Some(address));
-    let from = match (name, address) {
-        (Some(name), Some(address)) => Some(format!("{name} <{address}>")),
-        (one, other) => one.or(other),
-    };
     Envelope {
         subject: text_of(mail, storage, SUBJECT, fixed),
-        from,
-        to: text_of(mail, storage, TO, fixed).or_else(|| recipients(mail, storage, fixed)),
-        cc: text_of(mail, storage, CC, fixed),
+        from: person(mail, storage, fixed, [SENDER_NAME, SENDER_SMTP, SENDER_ADDRESS]),
+        to: recipients(mail, storage, fixed, (TO, KIND_TO)),
+        cc: recipients(mail, storage, fixed, (CC, KIND_CC)),
         date: fixed.get(SENT).or_else(|| fixed.get(DELIVERED)).filter(|time| *time > 0).map(date),
     }
 }
 
-/// Those who got the mail, where it has no line that says so.
-fn recipients(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Option<String> {
-    let named = storages(mail, storage, "__recip_version1.0_").into_iter().filter_map(|recipient| {
-        let mut names = [RECIPIENT_NAME, RECIPIENT_SMTP].into_iter();
-        names.find_map(|id| text_of(mail, &recipient, id, fixed))
-    });
-    let named: Vec<String> = named.collect();
-    (!named.is_empty()).then(|| named.join("; "))
+/// Those who got the mail, with their addresses; or the line that names them, where it names more.
+fn recipients(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed, (line, kind): (u16, u64)) -> Option<String> {
+    const HEADER_BYTES: usize = 8;
+    let mut named = Vec::new();
+    for recipient in storages(mail, storage, "__recip_version1.0_") {
+        let own = Fixed::read(mail, &recipient, HEADER_BYTES).get(RECIPIENT_KIND).unwrap_or(KIND_TO);
+        if own & u64::from(u32::MAX) == kind {
+            named.extend(person(mail, &recipient, fixed, [RECIPIENT_NAME, RECIPIENT_SMTP, RECIPIENT_ADDRESS]));
+        }
+    }
+    match text_of(mail, storage, line, fixed) {
+        Some(line) if line.split(';').count() > named.len() => Some(line),
+        Some(_) | None => (!named.is_empty()).then(|| named.join("; ")),
+    }
+}
+
+/// `Name <address>`, or the one that there is. The first of the ids is the name's; the others may hold an address.
+/// Addresses of Exchange's own (`/O=…`) say nothing to anybody.
+fn person(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed, [name, addresses @ ..]: [u16; 3]) -> Option<String> {
+    let name = text_of(mail, storage, name, fixed).map(|name| name.trim_matches('\'').to_owned());
+    let mut known = addresses.into_iter().filter_map(|id| text_of(mail, storage, id, fixed));
+    let address = known.find(|address| address.contains('@') && !address.starts_with('/'));
+    match (name, address) {
+        (Some(name), Some(address)) if name != address => Some(format!("{name} <{address}>")),
+        (one, other) => one.or(other),
+    }
 }
 
 fn body(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Result<Extracted, ExtractError> {
