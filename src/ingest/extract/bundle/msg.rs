@@ -270,7 +270,31 @@ fn date(time: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
+    use crate::ingest::extract::{ExtractLimits, extract};
+
+    #[test]
+    fn people_are_named_with_the_addresses_that_others_can_use() {
+        let mut mail = CompoundFile::create(Cursor::new(Vec::new())).expect("it is in memory");
+        let mut write = |path: &str, text: &str| {
+            let (storage, _) = path.rsplit_once('/').expect("paths have a slash");
+            mail.create_storage_all(format!("/{storage}")).expect("it is in memory");
+            let mut stream = mail.create_stream(path).expect("it is in memory");
+            stream.write_all(text.as_bytes()).expect("it is in memory");
+        };
+        write("/__properties_version1.0", "");
+        write("/__substg1.0_0C1A001E", "Ann");
+        write("/__substg1.0_0C1F001E", "/O=HOUSE/CN=ANN@HQ");
+        write("/__substg1.0_0E04001E", "Bob; Cyd");
+        write("/__recip_version1.0_#00000000/__substg1.0_3001001E", "Bob");
+        write("/__recip_version1.0_#00000000/__substg1.0_3003001E", "bob@b.example");
+        write("/__recip_version1.0_#00000001/__substg1.0_3001001E", "Cyd");
+        let bytes = mail.into_inner().into_inner();
+        let read = extract("a.msg", &bytes, &ExtractLimits::default(), Err("")).expect("it is a mail");
+        assert_eq!(read.text, "From: Ann\nTo: Bob <bob@b.example>; Cyd\n");
+    }
 
     #[test]
     fn a_windows_time_is_a_date() {
