@@ -67,7 +67,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["html_to_markdown_rs", "quick_xml", "zip", "tar", "csv"], &["src/ingest/extract/"]),
     (&["flate2"], &["src/ingest/extract/", "src/ingest/texts.rs"]),
     (&["jiff"], &["src/ingest/meta.rs"]),
-    (&["anydoc"], &["src/ingest/extract/office.rs"]),
+    (&["anydoc"], &["src/ingest/extract/office/document.rs"]),
     (&["pdfium_render"], &["src/ingest/extract/pdf"]),
     (&["seccompiler", "libc"], &["src/ingest/reader/confine.rs"]),
     (&["tokio::process"], &["src/ingest/reader.rs"]),
