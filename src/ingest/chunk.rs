@@ -23,9 +23,8 @@ use outline::Outline;
 use split::Splitter;
 use table::Tables;
 
-/// Part of the index's fingerprint: changes whenever the same file would be cut or embedded otherwise than before, be it
-/// because its text is extracted otherwise.
-pub const CHUNKER_VERSION: &str = "2";
+/// Part of the index's fingerprint: changes whenever the same text would be cut or embedded otherwise than before.
+pub const CHUNKER_VERSION: &str = "3";
 
 /// Between the headings of a path.
 const PATH_SEPARATOR: &str = " > ";
