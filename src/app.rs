@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 pub use data_dir::{DataDir, DataDirError, Serving};
 
-use crate::answer::{Answerer, Prompt, PromptError};
+use crate::answer::{Answerer, Policy, Prompt, PromptError};
 use crate::chat::{ChatClient, ChatError};
-use crate::config::{self, Config, Embed, EmbedPlace};
+use crate::config::{self, Config, Embed, EmbedPlace, Unsupported};
 use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
+use crate::ground::{ModelError, Scorer};
 use crate::ingest::budget::Budget;
 use crate::ingest::cached::CachedEmbedder;
 use crate::ingest::chunk::{ChunkLimits, Chunker};
@@ -56,6 +57,8 @@ pub enum AppError {
     Chat(#[from] ChatError),
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    #[error(transparent)]
+    Scorer(#[from] ModelError),
     #[error(transparent)]
     Panicked(#[from] Panicked),
     #[error("open the Qdrant store: no server is named; set store.url, or give --url")]
@@ -117,6 +120,8 @@ impl App {
             prompt,
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
+            scorer: Arc::new(Scorer::shipped()?),
+            policy: policy(&config.answer),
         });
         let indexer = Arc::new(indexer);
         let queue = Arc::new(Queue::new(Arc::clone(&indexer)));
@@ -193,6 +198,14 @@ async fn remembering(
 /// Reads files as ingestion does, so many at once.
 pub fn reader(config: &Config, at_once: usize) -> Reader {
     Reader::new(config.program.clone(), config.models_dir.join(PDFIUM), config.extract.clone(), at_once)
+}
+
+fn policy(answer: &config::Answer) -> Policy {
+    match answer.unsupported {
+        Unsupported::Annotate => Policy::Annotate,
+        Unsupported::Retract => Policy::Retract,
+        Unsupported::Block => Policy::Block { supported_share_min: answer.supported_share_min },
+    }
 }
 
 fn chunk_limits(config: &Config, embedder: &dyn Embedder) -> ChunkLimits {

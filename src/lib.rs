@@ -23,6 +23,8 @@ pub mod store;
 mod openai;
 pub mod chat;
 
+pub mod ground;
+
 pub mod answer;
 
 pub mod migrate;

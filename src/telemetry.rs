@@ -74,6 +74,10 @@ fn describe() {
         Unit::Seconds,
         "From a question to its answer's first text"
     );
+    describe_counter!(
+        "cairn_claims_total",
+        "Sentences of models' answers by verdict: supported, partly or unsupported"
+    );
     describe_histogram!("cairn_answer_duration_seconds", Unit::Seconds, "From a question to its answer's end");
     describe_histogram!("cairn_retrieval_duration_seconds", Unit::Seconds, "To embed a question and search for it");
     describe_gauge!("cairn_documents", "Documents by collection and state");

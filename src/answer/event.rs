@@ -1,17 +1,21 @@
 //! What an answer is made of, as it is written: events, citations, how it ended, why there is none.
 
 use crate::chat::{ChatError, Finish, Usage};
-use crate::document::{DocumentId, Hit, Passage, Span};
+use crate::document::{DocumentId, Hit, Passage, Span, Version};
 use crate::embed::EmbedError;
 use crate::error::Class;
+use crate::ground::Verdict;
+use crate::ground::mismatch::MismatchKind;
 use crate::store::StoreError;
 
-/// An answer as it is written: `Sources`, then text and citations, then exactly one `Done` or `Failed`.
+/// An answer as it is written: `Sources`, then text, citations and claims, then exactly one `Done` or `Failed`.
 #[derive(Debug)]
 pub enum AnswerEvent {
     Sources(Vec<Passage>),
     Delta(String),
     Citation(Citation),
+    /// Comes after the sentence that it is about.
+    Claim(CheckedClaim),
     Done(Done),
     Failed(AnswerError),
 }
@@ -35,6 +39,69 @@ pub struct Citation {
     pub quote: String,
 }
 
+/// A sentence of the answer that says something, and how well the documents bear it out.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckedClaim {
+    /// Bytes of the answer's text.
+    pub span: Span,
+    pub verdict: Verdict,
+    /// How probable it is that the claim is supported, in 0..=1.
+    pub score: f32,
+    /// The share of the claim's words that the evidence has, in 0..=1.
+    pub coverage: f32,
+    /// The words that bear it out best; none where there are none.
+    pub evidence: Vec<Evidence>,
+    pub findings: Vec<Finding>,
+}
+
+/// Words of a document that bear a claim out, or speak against it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// Of the passage that they stand in.
+    pub number: usize,
+    pub document: DocumentId,
+    pub version: Version,
+    pub external_id: String,
+    pub title: String,
+    pub page: Option<u32>,
+    pub headings: Vec<String>,
+    /// Bytes of the document's extracted text.
+    pub span: Span,
+    /// The text at that span.
+    pub quote: String,
+}
+
+/// Something that a claim says and its evidence doesn't.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    pub kind: MismatchKind,
+    /// Bytes of the answer's text.
+    pub span: Span,
+    /// What the documents say in its place.
+    pub evidence: Option<Evidence>,
+}
+
+/// An answer's claims by verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClaimCounts {
+    pub supported: usize,
+    pub partly: usize,
+    pub unsupported: usize,
+    /// Those of them that were left out.
+    pub retracted: usize,
+}
+
+impl ClaimCounts {
+    pub(super) fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Supported => self.supported += 1,
+            Verdict::Partly => self.partly += 1,
+            Verdict::Unsupported => self.unsupported += 1,
+        }
+        metrics::counter!("cairn_claims_total", "verdict" => verdict.name()).increment(1);
+    }
+}
+
 /// How an answer ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Done {
@@ -45,6 +112,7 @@ pub struct Done {
     pub usage: Option<Usage>,
     /// Marks that were taken out because they named no source.
     pub citations_dropped: usize,
+    pub claims: ClaimCounts,
     /// On a refusal: the nearest documents.
     pub nearest: Vec<Hit>,
 }

@@ -5,6 +5,7 @@
 
 mod event;
 
+mod checked;
 mod cite;
 mod extractive;
 mod pack;
@@ -18,7 +19,10 @@ use std::time::Instant;
 use async_stream::stream;
 use futures::{Stream, StreamExt};
 
-pub use event::{AnswerError, AnswerEvent, Citation, Done, Outcome, Writer};
+pub use checked::Policy;
+pub use event::{
+    AnswerError, AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Finding, Outcome, Writer,
+};
 pub use prompt::{Prompt, PromptError};
 
 use crate::caller::Caller;
@@ -26,7 +30,9 @@ use crate::chat::{ChatClient, ChatError, ChatEvent, Finish, Role, Sampling};
 use crate::config;
 use crate::document::{CollectionName, Hit, Passage, Span};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
+use crate::ground::Scorer;
 use crate::store::{Query, VectorStore};
+use checked::{Gate, checked, quoted_claim};
 use cite::{MarkFilter, Piece};
 
 /// The whole of an answer that is none.
@@ -73,6 +79,8 @@ pub struct Answerer {
     pub prompt: Prompt,
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
+    pub scorer: Arc<Scorer>,
+    pub policy: Policy,
 }
 
 impl Answerer {
@@ -151,7 +159,9 @@ impl Answerer {
                     yield event;
                 }
             } else if let Some(chat) = self.chat.clone() {
-                let mut writing = std::pin::pin!(self.write_by_model(chat, grounding));
+                let gate = Gate::new(Arc::clone(&self.scorer), self.policy, &grounding.passages);
+                let nearest = grounding.nearest.clone();
+                let mut writing = std::pin::pin!(checked(self.write_by_model(chat, grounding), gate, nearest));
                 while let Some(event) = writing.next().await {
                     yield event;
                 }
@@ -212,6 +222,7 @@ impl Answerer {
                     finish,
                     usage,
                     citations_dropped,
+                    claims: ClaimCounts::default(),
                     nearest: if refused { nearest } else { Vec::new() },
                 });
                 return;
@@ -239,6 +250,7 @@ impl Answerer {
         if quotes.is_empty() {
             return Ok(refusal(nearest));
         }
+        let mut claims = ClaimCounts::default();
         let mut events = vec![AnswerEvent::Delta(EXTRACTIVE_LEAD.to_owned())];
         let mut length = EXTRACTIVE_LEAD.len();
         for quote in quotes {
@@ -248,11 +260,15 @@ impl Answerer {
             let at = Span { start, end: start + mark.len() };
             length = at.end;
             events.push(AnswerEvent::Delta(format!("{text}{mark}")));
-            events.push(AnswerEvent::Citation(Citation {
-                span: quote.span,
-                quote: quote.text,
-                ..cite_passage(&passages, quote.passage, at)
-            }));
+            let citation =
+                Citation { span: quote.span, quote: quote.text, ..cite_passage(&passages, quote.passage, at) };
+            let claim = passages
+                .iter()
+                .find(|passage| passage.number == quote.passage)
+                .map(|passage| quoted_claim(Span { start: start - text.len(), end: start }, passage, &citation));
+            claims.supported += usize::from(claim.is_some());
+            events.push(AnswerEvent::Citation(citation));
+            events.extend(claim.map(AnswerEvent::Claim));
         }
         events.push(AnswerEvent::Done(Done {
             outcome: Outcome::Answered,
@@ -260,6 +276,7 @@ impl Answerer {
             finish: Finish::Stop,
             usage: None,
             citations_dropped: 0,
+            claims,
             nearest: Vec::new(),
         }));
         Ok(events)
@@ -322,7 +339,7 @@ fn record_end(event: &AnswerEvent, started: Instant) {
             done.outcome.name()
         }
         AnswerEvent::Failed(_) => "failed",
-        AnswerEvent::Sources(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) => return,
+        AnswerEvent::Sources(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) | AnswerEvent::Claim(_) => return,
     };
     metrics::counter!("cairn_answers_total", "outcome" => outcome).increment(1);
     metrics::histogram!("cairn_answer_duration_seconds").record(started.elapsed().as_secs_f64());
@@ -338,6 +355,7 @@ fn refusal(nearest: Vec<Hit>) -> Vec<AnswerEvent> {
             finish: Finish::Stop,
             usage: None,
             citations_dropped: 0,
+            claims: ClaimCounts::default(),
             nearest,
         }),
     ]

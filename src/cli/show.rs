@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::server::ask::{AskEvent, CitationWire, DoneWire, NearestWire, SourceWire};
+use crate::server::ask::{AskEvent, CitationWire, ClaimWire, DoneWire, NearestWire, SourceWire};
 
 /// Characters of a passage or a quote that one line shows.
 const LINE_CHARS_MAX: usize = 160;
@@ -11,6 +11,8 @@ const LINE_CHARS_MAX: usize = 160;
 #[derive(Default)]
 pub(super) struct AnswerPrinter {
     citations: Vec<CitationWire>,
+    claims: Vec<ClaimWire>,
+    text: String,
 }
 
 impl AnswerPrinter {
@@ -19,10 +21,12 @@ impl AnswerPrinter {
         match event {
             AskEvent::Sources(_) => {}
             AskEvent::Delta(delta) => {
+                self.text.push_str(&delta.text);
                 write!(out, "{}", shown(&delta.text))?;
                 out.flush()?;
             }
             AskEvent::Citation(citation) => self.citations.push(citation),
+            AskEvent::Claim(claim) => self.claims.push(claim),
             AskEvent::Done(done) => {
                 self.end(&done, out)?;
                 return Ok(Some(done));
@@ -58,7 +62,30 @@ impl AnswerPrinter {
             let (quote, span) = (one_line(&citation.quote), citation.span);
             writeln!(out, "      bytes {}-{}: “{quote}”", span.start, span.end)?;
         }
+        self.doubts(out)?;
         nearest(&done.nearest, out)
+    }
+
+    /// The sentences that the documents don't bear out, and why.
+    fn doubts(&self, out: &mut impl Write) -> io::Result<()> {
+        let doubtful: Vec<&ClaimWire> = self.claims.iter().filter(|claim| claim.verdict != "supported").collect();
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        writeln!(out, "\nNot borne out by the documents")?;
+        for claim in doubtful {
+            let text = self.text.get(claim.span.start..claim.span.end).unwrap_or_default();
+            writeln!(out, "  - {} ({}, {:.2})", one_line(text), claim.verdict, claim.score)?;
+            for finding in &claim.findings {
+                let word = self.text.get(finding.span.start..finding.span.end).unwrap_or_default();
+                let said = finding
+                    .evidence
+                    .as_ref()
+                    .map_or(String::new(), |said| format!("; the source says “{}”", one_line(&said.quote)));
+                writeln!(out, "      {}: “{}”{said}", finding.kind.replace('_', " "), one_line(word))?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server};
+pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Unsupported};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
 
@@ -170,6 +170,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
     check_ingest(&raw.ingest)?;
     check_retrieval(&raw.retrieval)?;
     check_server(&raw.server)?;
+    check_answer(&raw.answer)?;
     Ok(Config {
         data_dir: folder(raw.data.dir, environment, "XDG_DATA_HOME", ".local/share", "cairn")?,
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
@@ -338,6 +339,14 @@ fn check_server(server: &Server) -> Result<(), ConfigError> {
     at_least("server.answers_max", server.answers_max, 1)?;
     at_least("server.answers_per_key_max", server.answers_per_key_max, 1)?;
     at_least("server.in_flight_max", server.in_flight_max, server.answers_max)
+}
+
+fn check_answer(answer: &Answer) -> Result<(), ConfigError> {
+    let share = answer.supported_share_min;
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(ConfigError::Invalid(format!("answer.supported_share_min is {share}, must be in 0..=1")))
 }
 
 fn at_least(key: &str, found: usize, least: usize) -> Result<(), ConfigError> {

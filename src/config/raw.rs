@@ -159,10 +159,21 @@ pub(super) struct Chat {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Answer {
+    pub unsupported: Unsupported,
+    pub supported_share_min: f64,
     pub question_bytes_max: ByteSize,
     pub history_messages_max: usize,
     pub message_bytes_max: ByteSize,
     pub quotes_max: usize,
+}
+
+/// What becomes of sentences that the passages don't bear out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Unsupported {
+    Annotate,
+    Retract,
+    Block,
 }
 
 /// The HTTP service and its bounds.

@@ -1,6 +1,6 @@
 //! `POST /v1/ask`: a question in; an answer with its citations out, whole as JSON or as server-sent events.
 //!
-//! Events: one `sources`, then `delta`s and `citation`s as they come, then exactly one `done` or `error`. These wire
+//! Events: one `sources`, then `delta`s, `citation`s and `claim`s as they come, then exactly one `done` or `error`. These wire
 //! types are also what `cairn ask --json` prints and what it reads from a server.
 
 use std::convert::Infallible;
@@ -21,7 +21,9 @@ use super::Service;
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 use super::limits::{InFlight, Working};
-use crate::answer::{AnswerError, AnswerEvent, Citation, Done, Grounding, Question, Turn, Writer};
+use crate::answer::{
+    AnswerError, AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Grounding, Question, Turn, Writer,
+};
 use crate::chat::{Finish, Role, Sampling, Usage};
 use crate::document::{CollectionName, Hit, Passage, Span};
 
@@ -61,6 +63,9 @@ pub enum TurnRole {
 pub struct AskResponse {
     pub answer: String,
     pub citations: Vec<CitationWire>,
+    /// Its sentences that say something, and how well the documents bear them out.
+    #[serde(default)]
+    pub claims: Vec<ClaimWire>,
     /// The passages that the answer could rely on.
     pub sources: Vec<SourceWire>,
     #[serde(flatten)]
@@ -107,6 +112,61 @@ pub struct CitationWire {
     pub quote: String,
 }
 
+/// A sentence of the answer, and how well the documents bear it out.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ClaimWire {
+    /// Where it stands in the answer.
+    pub span: SpanWire,
+    /// `supported`, `partly` or `unsupported`.
+    pub verdict: String,
+    /// How probable it is that the documents support it, in 0..=1.
+    pub score: f32,
+    /// The share of its words that the evidence has, in 0..=1.
+    pub coverage: f32,
+    /// The words of documents that bear it out best.
+    pub evidence: Vec<EvidenceWire>,
+    /// What it says and the evidence doesn't.
+    pub findings: Vec<FindingWire>,
+}
+
+/// Words of a document that bear a claim out, or say something else.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceWire {
+    /// Of the source that they stand in.
+    pub number: usize,
+    pub document_id: String,
+    pub version: i64,
+    pub uri: String,
+    pub title: String,
+    pub headings: Vec<String>,
+    pub page: Option<u32>,
+    /// Where the quote stands in the document.
+    pub span: SpanWire,
+    pub quote: String,
+}
+
+/// Something that a claim says and its evidence doesn't.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct FindingWire {
+    /// `number`, `number_elsewhere`, `date`, `version`, `unit`, `identifier`, `name`, `name_elsewhere`, `negation`,
+    /// `modality` or `opposite`.
+    pub kind: String,
+    /// Where it stands in the answer.
+    pub span: SpanWire,
+    /// What the documents say in its place.
+    pub evidence: Option<EvidenceWire>,
+}
+
+/// An answer's claims by verdict.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+pub struct ClaimCountsWire {
+    pub supported: usize,
+    pub partly: usize,
+    pub unsupported: usize,
+    /// Those of them that were left out of the answer.
+    pub retracted: usize,
+}
+
 /// UTF-8 bytes `start..end`: of the answer's text for a mark, of the document's extracted text for a quote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SpanWire {
@@ -127,6 +187,8 @@ pub struct DoneWire {
     pub usage: Option<UsageWire>,
     /// Marks that named no source and were taken out.
     pub citations_dropped: usize,
+    #[serde(default)]
+    pub claim_counts: ClaimCountsWire,
     /// On a refusal: the nearest documents, which did not answer the question.
     pub nearest: Vec<NearestWire>,
 }
@@ -153,6 +215,7 @@ pub enum AskEvent {
     Sources(SourcesWire),
     Delta(DeltaWire),
     Citation(CitationWire),
+    Claim(ClaimWire),
     Done(DoneWire),
     Error(ErrorBody),
 }
@@ -175,8 +238,8 @@ pub struct DeltaWire {
     request_body = AskRequest,
     security(("key" = ["ask"])),
     responses(
-        (status = 200, description = "The answer, or the start of its events (`sources`, `delta`, `citation`, then \
-                                      one `done` or `error`)",
+        (status = 200, description = "The answer, or the start of its events (`sources`, `delta`, `citation`, \
+                                      `claim`, then one `done` or `error`)",
             content((AskResponse = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "The request is wrong", body = ErrorBody),
         (status = 404, description = "No such collection", body = ErrorBody),
@@ -257,13 +320,14 @@ pub(super) fn event_stream(
 /// A whole answer out of its events.
 pub async fn collect(events: impl Stream<Item = AnswerEvent>) -> Result<AskResponse, AnswerError> {
     let mut events = std::pin::pin!(events);
-    let (mut answer, mut citations, mut sources) = (String::new(), Vec::new(), Vec::new());
+    let (mut answer, mut citations, mut claims, mut sources) = (String::new(), Vec::new(), Vec::new(), Vec::new());
     while let Some(event) = events.next().await {
         match event {
             AnswerEvent::Sources(passages) => sources = passages.into_iter().map(SourceWire::from).collect(),
             AnswerEvent::Delta(text) => answer.push_str(&text),
             AnswerEvent::Citation(citation) => citations.push(citation.into()),
-            AnswerEvent::Done(done) => return Ok(AskResponse { answer, citations, sources, end: done.into() }),
+            AnswerEvent::Claim(claim) => claims.push(claim.into()),
+            AnswerEvent::Done(done) => return Ok(AskResponse { answer, citations, claims, sources, end: done.into() }),
             AnswerEvent::Failed(error) => return Err(error),
         }
     }
@@ -279,6 +343,7 @@ impl AskEvent {
             Self::Sources(data) => named("sources", serde_json::to_string(&data)),
             Self::Delta(data) => named("delta", serde_json::to_string(&data)),
             Self::Citation(data) => named("citation", serde_json::to_string(&data)),
+            Self::Claim(data) => named("claim", serde_json::to_string(&data)),
             Self::Done(data) => named("done", serde_json::to_string(&data)),
             Self::Error(data) => named("error", serde_json::to_string(&data)),
         }
@@ -290,6 +355,7 @@ impl AskEvent {
             "sources" => Self::Sources(serde_json::from_str(data)?),
             "delta" => Self::Delta(serde_json::from_str(data)?),
             "citation" => Self::Citation(serde_json::from_str(data)?),
+            "claim" => Self::Claim(serde_json::from_str(data)?),
             "done" => Self::Done(serde_json::from_str(data)?),
             "error" => Self::Error(serde_json::from_str(data)?),
             _ => return Ok(None),
@@ -305,6 +371,7 @@ impl From<AnswerEvent> for AskEvent {
             }
             AnswerEvent::Delta(text) => Self::Delta(DeltaWire { text }),
             AnswerEvent::Citation(citation) => Self::Citation(citation.into()),
+            AnswerEvent::Claim(claim) => Self::Claim(claim.into()),
             AnswerEvent::Done(done) => Self::Done(done.into()),
             AnswerEvent::Failed(error) => Self::Error(ApiError::from(error).body()),
         }
@@ -362,6 +429,50 @@ impl From<Citation> for CitationWire {
     }
 }
 
+impl From<CheckedClaim> for ClaimWire {
+    fn from(claim: CheckedClaim) -> Self {
+        Self {
+            span: claim.span.into(),
+            verdict: claim.verdict.name().into(),
+            score: claim.score,
+            coverage: claim.coverage,
+            evidence: claim.evidence.into_iter().map(EvidenceWire::from).collect(),
+            findings: claim
+                .findings
+                .into_iter()
+                .map(|finding| FindingWire {
+                    kind: finding.kind.name().into(),
+                    span: finding.span.into(),
+                    evidence: finding.evidence.map(EvidenceWire::from),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<Evidence> for EvidenceWire {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            number: evidence.number,
+            document_id: evidence.document.to_string(),
+            version: evidence.version.0,
+            uri: uri(&evidence.external_id),
+            title: evidence.title,
+            headings: evidence.headings,
+            page: evidence.page,
+            span: evidence.span.into(),
+            quote: evidence.quote,
+        }
+    }
+}
+
+impl From<ClaimCounts> for ClaimCountsWire {
+    fn from(counts: ClaimCounts) -> Self {
+        let ClaimCounts { supported, partly, unsupported, retracted } = counts;
+        Self { supported, partly, unsupported, retracted }
+    }
+}
+
 impl From<Hit> for NearestWire {
     fn from(hit: Hit) -> Self {
         Self {
@@ -398,6 +509,7 @@ impl From<Done> for DoneWire {
             finish_reason: finish_reason(done.finish).into(),
             usage: done.usage.map(UsageWire::from),
             citations_dropped: done.citations_dropped,
+            claim_counts: done.claims.into(),
             nearest: done.nearest.into_iter().map(NearestWire::from).collect(),
         }
     }

@@ -280,7 +280,7 @@ async fn whole(events: impl Stream<Item = AnswerEvent>, head: Head) -> Result<Ch
     let (mut content, mut annotations) = (String::new(), Vec::new());
     while let Some(event) = events.next().await {
         match event {
-            AnswerEvent::Sources(_) => {}
+            AnswerEvent::Sources(_) | AnswerEvent::Claim(_) => {}
             AnswerEvent::Delta(text) => content.push_str(&text),
             AnswerEvent::Citation(citation) => annotations.push(annotation(citation, &content)),
             AnswerEvent::Failed(error) => return Err(error.into()),
@@ -326,7 +326,7 @@ fn chunks(
         yield chunk(delta(json!({ "role": "assistant", "content": "" })), json!({}));
         while let Some(event) = events.next().await {
             match event {
-                AnswerEvent::Sources(_) => {}
+                AnswerEvent::Sources(_) | AnswerEvent::Claim(_) => {}
                 AnswerEvent::Delta(text) => {
                     content.push_str(&text);
                     yield chunk(delta(json!({ "content": text })), json!({}));

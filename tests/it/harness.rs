@@ -16,7 +16,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn::answer::{AnswerError, AnswerEvent, Citation, Done, Question, Turn};
+use cairn::answer::{AnswerError, AnswerEvent, CheckedClaim, Citation, Done, Question, Turn};
 use cairn::app::App;
 use cairn::caller::Caller;
 use cairn::chat::Sampling;
@@ -177,6 +177,7 @@ pub(crate) struct Answer {
     pub(crate) sources: Vec<Passage>,
     pub(crate) text: String,
     pub(crate) citations: Vec<Citation>,
+    pub(crate) claims: Vec<CheckedClaim>,
     pub(crate) end: Result<Done, AnswerError>,
 }
 
@@ -192,7 +193,7 @@ pub(crate) async fn ask_after(app: &App, history: Vec<Turn>, text: &str) -> Answ
     let grounding = app.answerer.ground(&Caller::local(), question).await.unwrap();
     let mut events = std::pin::pin!(app.answerer.write(grounding));
     let Some(AnswerEvent::Sources(sources)) = events.next().await else { panic!("the sources come first") };
-    let (mut text, mut citations, mut end) = (String::new(), Vec::new(), None);
+    let (mut text, mut citations, mut claims, mut end) = (String::new(), Vec::new(), Vec::new(), None);
     while let Some(event) = events.next().await {
         assert!(end.is_none(), "nothing follows the end, but {event:?}");
         match event {
@@ -202,11 +203,12 @@ pub(crate) async fn ask_after(app: &App, history: Vec<Turn>, text: &str) -> Answ
                 assert!(citation.mark.end <= text.len(), "a citation comes after the text that holds its mark");
                 citations.push(citation);
             }
+            AnswerEvent::Claim(claim) => claims.push(claim),
             AnswerEvent::Done(done) => end = Some(Ok(done)),
             AnswerEvent::Failed(error) => end = Some(Err(error)),
         }
     }
-    Answer { sources, text, citations, end: end.expect("an answer has an end") }
+    Answer { sources, text, citations, claims, end: end.expect("an answer has an end") }
 }
 
 /// The hits for a text in the default collection, best first; none where it holds nothing.

@@ -1,0 +1,89 @@
+//! Citation marks in a finished text: where they stand, so that their numbers are not read as the claim's own.
+//!
+//! Knows `[1]`, `[1, 2]`, `[1-3]`, `[^1]`, `【1†source】`, `[Source 1]` and `(Source 1)`. Does not know whether such a
+//! source exists; `answer/cite.rs` does.
+
+use crate::document::Span;
+
+/// Longest text between brackets that may still be a mark.
+const MARK_BYTES_MAX: usize = 48;
+
+/// The marks in `text[within]`, in order.
+pub(super) fn marks(text: &str, within: Span) -> Vec<Span> {
+    let mut found = Vec::new();
+    let mut at = within.start;
+    let code = code(text, within);
+    while let Some(start) =
+        text.get(at..within.end).and_then(|rest| rest.find(['[', '【', '(']).map(|offset| at + offset))
+    {
+        let rest = text.get(start..within.end).unwrap_or_default();
+        let is_code = code.iter().any(|code| code.start < start && start < code.end);
+        let length = if is_code { 0 } else { mark_length(rest) };
+        if length > 0 {
+            found.push(Span { start, end: start + length });
+        }
+        at = start + length.max(rest.chars().next().map_or(1, char::len_utf8));
+    }
+    found
+}
+
+/// Inline code: what stands between two backticks, in which `argv[3]` is no mark.
+fn code(text: &str, within: Span) -> Vec<Span> {
+    let ticks: Vec<usize> = within.of(text).match_indices('`').map(|(at, _)| within.start + at).collect();
+    ticks.chunks_exact(2).filter_map(|pair| Some(Span { start: *pair.first()?, end: *pair.last()? })).collect()
+}
+
+/// Bytes of the mark that `rest` begins with; 0 where it begins with none.
+pub(super) fn mark_length(rest: &str) -> usize {
+    let close = match rest.chars().next() {
+        Some('[') => ']',
+        Some('【') => '】',
+        Some('(') => ')',
+        Some(_) | None => return 0,
+    };
+    let Some(end) = rest.find(close).filter(|end| *end <= MARK_BYTES_MAX) else { return 0 };
+    let inside = rest.get(..end).and_then(|held| held.get(held.chars().next()?.len_utf8()..)).unwrap_or_default();
+    let is_link = close == ']' && rest.get(end + 1..).is_some_and(|after| after.starts_with('('));
+    let is_mark = match close {
+        ')' => names_source(inside),
+        '】' => true,
+        _ => !is_link && (names_numbers(inside) || names_source(inside)),
+    };
+    if is_mark { end + close.len_utf8() } else { 0 }
+}
+
+fn names_numbers(inside: &str) -> bool {
+    let inside = inside.strip_prefix('^').unwrap_or(inside);
+    let digits = inside.chars().filter(char::is_ascii_digit).count();
+    digits > 0
+        && digits <= 12
+        && inside.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | ',' | ';' | '-' | '–' | '^'))
+}
+
+/// `Source 1`, `doc 2, 3`, `passages 1 and 2`.
+fn names_source(inside: &str) -> bool {
+    let lower = inside.to_lowercase();
+    let named = ["source", "passage", "document", "doc", "ref", "reference", "citation", "chunk", "context"];
+    let rest = named.iter().filter_map(|name| lower.strip_prefix(name)).min_by_key(|rest| rest.len());
+    rest.is_some_and(|rest| {
+        let rest = rest.trim_start_matches(['s', '.', ':', '#', ' ']);
+        rest.starts_with(|c: char| c.is_ascii_digit()) && names_numbers(&rest.replace("and", ","))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_told_from_other_brackets() {
+        for text in
+            ["[1]", "[1, 2]", "[1-3]", "[^1]", "【1】", "【3†source】", "[Source 1]", "(Source 2)", "[doc 1, 2]"]
+        {
+            assert_eq!(mark_length(text), text.len(), "{text}");
+        }
+        for text in ["[x]", "[ ]", "[1](url)", "(1)", "(2019)", "[see this]", "[", "(source code)", "[1", "x[1]"] {
+            assert_eq!(mark_length(text), 0, "{text}");
+        }
+    }
+}

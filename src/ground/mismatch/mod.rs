@@ -1,0 +1,150 @@
+//! Hard rules: what a claim says that its evidence does not have, or says the other way round.
+//!
+//! Each finding has a kind and a place in the claim, and a place in the evidence where something else stands there.
+//! Rules look at the best window, and ask all passages before they call something missing. They don't weigh anything:
+//! what a finding is worth is the model's to say. English only; in other languages numbers and identifiers still count.
+
+mod names;
+mod opposites;
+mod polarity;
+mod quantities;
+
+pub(super) use self::polarity::may_be_denied;
+
+use crate::document::Span;
+
+use super::align::Alignment;
+use super::evidence::{Passages, Read, Sentence, Window};
+use super::lexicon;
+use super::words::Word;
+
+/// What is wrong, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MismatchKind {
+    /// No passage has the number.
+    Number,
+    /// The passages have the number, but say it of something else.
+    NumberElsewhere,
+    Date,
+    Version,
+    /// The number is there, with another unit.
+    Unit,
+    Identifier,
+    Name,
+    /// The passages have the name, but another one in this place.
+    NameElsewhere,
+    /// One of the two says no.
+    Negation,
+    /// "must" for "may", "all" for "some".
+    Modality,
+    /// "more" for "less", "before" for "after", "enabled" for "disabled".
+    Opposite,
+}
+
+impl MismatchKind {
+    /// For programs; never changes its meaning.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Number => "number",
+            Self::NumberElsewhere => "number_elsewhere",
+            Self::Date => "date",
+            Self::Version => "version",
+            Self::Unit => "unit",
+            Self::Identifier => "identifier",
+            Self::Name => "name",
+            Self::NameElsewhere => "name_elsewhere",
+            Self::Negation => "negation",
+            Self::Modality => "modality",
+            Self::Opposite => "opposite",
+        }
+    }
+
+    /// A claim with such a finding is not supported, however well it is covered. The others can be read both ways
+    /// where the claim is put in other words; what they are worth is the model's to say.
+    pub fn decides(self) -> bool {
+        match self {
+            Self::Number | Self::NumberElsewhere | Self::Date | Self::Version | Self::Unit => true,
+            Self::Identifier | Self::Name | Self::Modality | Self::Opposite => true,
+            Self::NameElsewhere | Self::Negation => false,
+        }
+    }
+}
+
+/// A place in a passage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Counts the passages from 0, as they were given.
+    pub passage: usize,
+    /// Bytes of the passage.
+    pub span: Span,
+}
+
+/// One finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mismatch {
+    pub kind: MismatchKind,
+    /// Bytes of the text that the claim is of.
+    pub claim: Span,
+    pub evidence: Option<Place>,
+}
+
+/// A claim beside its best window.
+pub(super) struct Pair<'a> {
+    pub(super) claim: &'a Read,
+    pub(super) passages: &'a Passages,
+    pub(super) window: Window,
+    pub(super) alignment: Alignment<'a>,
+}
+
+impl<'a> Pair<'a> {
+    pub(super) fn of(claim: &'a Read, passages: &'a Passages, window: Window) -> Self {
+        Self { claim, passages, window, alignment: Alignment::of(claim, passages, window) }
+    }
+
+    /// All findings, by kind and place.
+    pub(super) fn mismatches(&self) -> Vec<Mismatch> {
+        let mut found = quantities::mismatches(self);
+        found.extend(names::mismatches(self));
+        found.extend(polarity::mismatches(self));
+        found.extend(opposites::mismatches(self));
+        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
+        found.dedup_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
+        found
+    }
+
+    fn sentences(&self) -> &'a [Sentence] {
+        self.passages.window(self.window)
+    }
+
+    fn place(&self, sentence: usize, word: &Word) -> Place {
+        Place { passage: self.passages.sentence(sentence).passage, span: word.span }
+    }
+
+    fn claim_has(&self, stem: &str) -> bool {
+        self.claim.words.iter().any(|word| word.stem == stem)
+    }
+
+    fn window_has(&self, stem: &str) -> bool {
+        self.sentences()
+            .iter()
+            .flat_map(|sentence| &sentence.words)
+            .any(|word| word.stem == stem || word.parts.iter().any(|part| part == stem))
+    }
+
+    fn window_has_opposite(&self, stem: &str) -> bool {
+        self.sentences()
+            .iter()
+            .flat_map(|sentence| &sentence.words)
+            .any(|word| lexicon::are_opposites(&word.stem, stem))
+    }
+
+    /// Whether any passage has the claim's word, in any form.
+    fn is_known(&self, word: usize) -> bool {
+        let stem = self.claim.words.get(word).map(|word| &word.stem);
+        let key = self.claim.keys.iter().find(|key| self.claim.words.get(key.word).map(|word| &word.stem) == stem);
+        key.is_some_and(|key| !key.found.is_empty())
+    }
+}
+
+#[cfg(test)]
+mod tests;

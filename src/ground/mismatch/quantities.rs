@@ -1,0 +1,175 @@
+//! Numbers, dates, versions and units that no passage has, or that stand for something else there.
+
+use super::super::evidence::{Read, Sentence};
+use super::super::lexicon;
+use super::super::quantity::{Quantity, Value, agrees};
+use super::super::words::Word;
+use super::{Mismatch, MismatchKind, Pair, Place};
+
+/// So many words on either side say what a number is of.
+const CONTEXT_WORDS: usize = 6;
+/// Another number fits the claim's words this well…
+const OTHER_FIT_MIN: f32 = 0.6;
+/// … and the claim's own number at most so well beside it.
+const OWN_FIT_SHARE_MAX: f32 = 0.6;
+/// A claim that is in the evidence word for word to this share has its numbers from there, too.
+const ALIGNED_MIN: f32 = 0.8;
+/// Numbers below this, in words, may be the writer's own count: "three reviewers".
+const COUNTED_MAX: f64 = 10.0;
+
+pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
+    pair.claim.quantities.iter().filter_map(|claimed| check(pair, claimed)).collect()
+}
+
+fn check(pair: &Pair<'_>, claimed: &Quantity) -> Option<Mismatch> {
+    let all = || {
+        pair.passages.sentences.iter().flat_map(|sentence| sentence.quantities.iter().map(move |held| (sentence, held)))
+    };
+    let agreeing: Vec<(&Sentence, &Quantity)> = all().filter(|(_, held)| agrees(claimed, held)).collect();
+    if agreeing.is_empty() {
+        let instead = substitute(pair, claimed);
+        let may_be_counted = is_counted(claimed) && instead.is_none() && pair.alignment.share(pair.claim) < ALIGNED_MIN;
+        if may_be_counted || is_scale(pair, claimed) || is_written(pair, claimed) {
+            return None;
+        }
+        return Some(Mismatch {
+            kind: kind(claimed),
+            claim: claimed.span,
+            evidence: instead.map(|(sentence, held)| place(sentence, held)),
+        });
+    }
+    if let Some(held) = other_unit(claimed, &agreeing) {
+        return Some(Mismatch { kind: MismatchKind::Unit, claim: claimed.span, evidence: Some(held) });
+    }
+    let elsewhere = replaced(pair, claimed).or_else(|| misplaced(pair, claimed, &agreeing))?;
+    Some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: claimed.span, evidence: Some(elsewhere) })
+}
+
+fn kind(claimed: &Quantity) -> MismatchKind {
+    match claimed.value {
+        Value::Number { .. } | Value::Time { .. } => MismatchKind::Number,
+        Value::Date { .. } => MismatchKind::Date,
+        Value::Version(_) => MismatchKind::Version,
+    }
+}
+
+fn place(sentence: &Sentence, held: &Quantity) -> Place {
+    Place { passage: sentence.passage, span: held.span }
+}
+
+/// "4 out of 5": the 5 is the scale, not said of anything.
+fn is_scale(pair: &Pair<'_>, claimed: &Quantity) -> bool {
+    let before = |back: usize| {
+        claimed.words.start.checked_sub(back).and_then(|at| pair.claim.words.get(at)).map(|word| word.plain.as_str())
+    };
+    before(1) == Some("of") && before(2) == Some("out")
+}
+
+fn is_counted(claimed: &Quantity) -> bool {
+    matches!(claimed.value, Value::Number { value, .. } if claimed.spelled && value <= COUNTED_MAX)
+}
+
+/// The digits stand in some passage though not as a quantity: in an identifier, a path, a date of another form.
+fn is_written(pair: &Pair<'_>, claimed: &Quantity) -> bool {
+    claimed.words.clone().all(|word| pair.is_known(word))
+}
+
+fn same_class(a: &Quantity, b: &Quantity) -> bool {
+    std::mem::discriminant(&a.value) == std::mem::discriminant(&b.value)
+}
+
+/// What the window has in the number's place.
+fn substitute<'a>(pair: &'a Pair<'_>, claimed: &Quantity) -> Option<(&'a Sentence, &'a Quantity)> {
+    let gap = pair.alignment.gaps().into_iter().find(|gap| gap.claim.contains(&claimed.words.start))?;
+    let places = pair.alignment.evidence.get(gap.evidence)?;
+    places.iter().find_map(|(at, word)| {
+        let sentence = pair.passages.sentence(*at);
+        let held = sentence
+            .quantities
+            .iter()
+            .find(|held| held.span.start <= word.span.start && word.span.end <= held.span.end)?;
+        same_class(claimed, held).then_some((sentence, held))
+    })
+}
+
+/// Another number stands between the very words that the claim has its own between.
+fn replaced(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
+    let gap = pair.alignment.gaps().into_iter().find(|gap| gap.claim.contains(&claimed.words.start))?;
+    if gap.claim.len() > claimed.words.len() + 1 || gap.evidence.len() > claimed.words.len() + 2 {
+        return None;
+    }
+    let (sentence, held) = substitute(pair, claimed)?;
+    (!is_claimed(pair, held) && units_fit(claimed, held)).then(|| place(sentence, held))
+}
+
+fn is_claimed(pair: &Pair<'_>, held: &Quantity) -> bool {
+    pair.claim.quantities.iter().any(|quantity| agrees(quantity, held) || agrees(held, quantity))
+}
+
+/// The number is there only with units that the claim does not say.
+fn other_unit(claimed: &Quantity, agreeing: &[(&Sentence, &Quantity)]) -> Option<Place> {
+    let unit = claimed.unit?;
+    let fits = agreeing.iter().any(|(_, held)| held.unit.is_none_or(|held| held == unit));
+    let (sentence, held) = agreeing.first().filter(|_| !fits)?;
+    Some(place(sentence, held))
+}
+
+/// Where another number stands among the claim's words, if the claim's own stands among others.
+fn misplaced(pair: &Pair<'_>, claimed: &Quantity, agreeing: &[(&Sentence, &Quantity)]) -> Option<Place> {
+    let context = context(pair.claim, claimed);
+    let own = agreeing.iter().map(|(sentence, held)| fit(&context, sentence, held)).fold(0.0, f32::max);
+    let others =
+        pair.sentences().iter().flat_map(|sentence| sentence.quantities.iter().map(move |held| (sentence, held)));
+    let other = others
+        .filter(|(_, held)| same_class(claimed, held) && !is_claimed(pair, held) && units_fit(claimed, held))
+        .map(|(sentence, held)| (fit(&context, sentence, held), sentence, held))
+        .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
+    (other.0 >= OTHER_FIT_MIN && own <= other.0 * OWN_FIT_SHARE_MAX).then(|| place(other.1, other.2))
+}
+
+fn units_fit(a: &Quantity, b: &Quantity) -> bool {
+    a.unit == b.unit || a.unit.is_none() || b.unit.is_none()
+}
+
+/// A word that says what the number is of: how much it says, and how near it stands.
+struct Context<'a> {
+    word: &'a Word,
+    weight: f32,
+    closeness: f32,
+}
+
+fn context<'a>(claim: &'a Read, claimed: &Quantity) -> Vec<Context<'a>> {
+    let of_number = |at: usize| claim.quantities.iter().any(|quantity| quantity.words.contains(&at));
+    let words = claim.words.iter().enumerate().filter(|(at, word)| !of_number(*at) && word.is_content());
+    words
+        .map(|(at, word)| (distance(at, claimed), word))
+        .filter(|(distance, _)| *distance <= CONTEXT_WORDS)
+        .map(|(distance, word)| Context { word, weight: word.rarity(), closeness: closeness(distance) })
+        .collect()
+}
+
+fn distance(at: usize, quantity: &Quantity) -> usize {
+    if at < quantity.words.start { quantity.words.start - at } else { (at + 1).saturating_sub(quantity.words.end) }
+}
+
+fn closeness(distance: usize) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "a few words")]
+    let distance = distance as f32;
+    1.0 / (1.0 + distance / 2.0)
+}
+
+/// How much of the context stands around the number `held`, as near as in the claim.
+fn fit(context: &[Context<'_>], sentence: &Sentence, held: &Quantity) -> f32 {
+    let total: f32 = context.iter().map(|of| of.weight * of.closeness).sum();
+    if total <= 0.0 {
+        return 0.0;
+    }
+    let nearest = |of: &Context<'_>| {
+        let places = sentence.words.iter().enumerate();
+        let same =
+            places.filter(|(_, other)| other.stem == of.word.stem || lexicon::are_synonyms(&of.word.stem, &other.stem));
+        same.map(|(at, _)| distance(at, held)).filter(|distance| *distance <= CONTEXT_WORDS + 3).min()
+    };
+    let found = |of: &Context<'_>| nearest(of).map_or(0.0, |near| of.weight * of.closeness.min(closeness(near)));
+    context.iter().map(found).sum::<f32>() / total
+}

@@ -1,0 +1,115 @@
+//! Measured features in, a calibrated probability out: boosted trees, read from JSON.
+//!
+//! The JSON is written by `eval/scorer/train.py` and carries where it comes from. A feature that is not at hand (no
+//! contradiction model is configured, say) is missing, and each split says which way missing goes. The model names its
+//! features; one that this code does not measure is an error when it is read, not a zero when it is used.
+
+use serde::Deserialize;
+
+/// A model as its file says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Model {
+    pub(super) features: Vec<String>,
+    trees: Vec<Vec<Node>>,
+    calibration: Calibration,
+    /// A claim is supported from this score on.
+    pub(super) threshold: f32,
+    /// Below this one, it is not even partly.
+    pub(super) threshold_partly: f32,
+    /// How an answer's score is made of its claims': the exponent of a power mean; the lower, the more the worst counts.
+    pub(super) answer_exponent: f64,
+    #[serde(rename = "provenance")]
+    _provenance: serde_json::Value,
+}
+
+/// A split, or a leaf. Children are places in the tree's list, after their parent.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+enum Node {
+    Split { feature: usize, at_most: f64, missing_left: bool, left: usize, right: usize },
+    Leaf { leaf: f64 },
+}
+
+/// Pairs of raw score and probability, both ascending; straight lines between them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Calibration {
+    raw: Vec<f64>,
+    probability: Vec<f64>,
+}
+
+/// Why a model can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("the scorer's model is no valid JSON of its kind")]
+    Format(#[from] serde_json::Error),
+    #[error(
+        "the scorer's model asks for the feature {name:?}, which is not measured: train it again with this version"
+    )]
+    UnknownFeature { name: String },
+    #[error("the scorer's model has a tree whose nodes don't follow each other: train it again")]
+    BrokenTree,
+}
+
+impl Model {
+    /// `known` are the features that are measured.
+    pub(super) fn read(json: &str, known: &[&str]) -> Result<Self, ModelError> {
+        let model: Self = serde_json::from_str(json)?;
+        if let Some(name) = model.features.iter().find(|name| !known.contains(&name.as_str())) {
+            return Err(ModelError::UnknownFeature { name: name.clone() });
+        }
+        let is_whole = |tree: &Vec<Node>| {
+            !tree.is_empty()
+                && tree.iter().enumerate().all(|(at, node)| match node {
+                    Node::Split { feature, left, right, .. } => {
+                        *feature < model.features.len()
+                            && [left, right].iter().all(|next| **next > at && **next < tree.len())
+                    }
+                    Node::Leaf { .. } => true,
+                })
+        };
+        let calibrated =
+            model.calibration.raw.len() == model.calibration.probability.len() && !model.calibration.raw.is_empty();
+        if calibrated && model.trees.iter().all(is_whole) { Ok(model) } else { Err(ModelError::BrokenTree) }
+    }
+
+    /// The probability that a claim with these features is supported. NaN is a feature that is not at hand.
+    pub(super) fn probability(&self, features: &[f32]) -> f32 {
+        let raw: f64 = self.trees.iter().map(|tree| leaf(tree, features)).sum();
+        #[expect(clippy::cast_possible_truncation, reason = "a probability")]
+        {
+            self.calibration.of(raw) as f32
+        }
+    }
+}
+
+fn leaf(tree: &[Node], features: &[f32]) -> f64 {
+    let mut at = 0;
+    loop {
+        match tree.get(at) {
+            Some(Node::Leaf { leaf }) => return *leaf,
+            Some(Node::Split { feature, at_most, missing_left, left, right }) => {
+                let value = features.get(*feature).copied().map_or(f64::NAN, f64::from);
+                let goes_left = if value.is_nan() { *missing_left } else { value <= *at_most };
+                at = if goes_left { *left } else { *right };
+            }
+            None => return 0.0, // `read` has checked that children exist.
+        }
+    }
+}
+
+impl Calibration {
+    fn of(&self, raw: f64) -> f64 {
+        let above = self.raw.partition_point(|known| *known <= raw);
+        let point = |at: usize| (self.raw.get(at).copied(), self.probability.get(at).copied());
+        match (above.checked_sub(1).map(point), point(above)) {
+            (Some((Some(x0), Some(y0))), (Some(x1), Some(y1))) => {
+                y0 + (y1 - y0) * (raw - x0) / (x1 - x0).max(f64::MIN_POSITIVE)
+            }
+            (Some((_, Some(last))), _) => last,
+            (_, (_, Some(first))) => first,
+            (None | Some((_, None | Some(_))), _) => 0.5,
+        }
+    }
+}
