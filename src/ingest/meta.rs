@@ -7,6 +7,7 @@
 use serde::Deserialize;
 
 use super::extract::FrontMatter;
+use super::origin::Said;
 use crate::caller::Allow;
 
 /// The end of the name of a file that says something of the file whose name comes before it.
@@ -19,6 +20,8 @@ pub enum MetaError {
     FrontMatter(String),
     #[error("read the file beside it (name{SIDECAR_SUFFIX}): {0}")]
     Sidecar(String),
+    #[error("read what its source says of it: {0}")]
+    Source(String),
 }
 
 /// The keys that mean something. In a sidecar file there may be no others, so that a misspelt `allow` is noticed.
@@ -51,6 +54,11 @@ pub fn allow(front_matter: Option<&FrontMatter>, sidecar: Option<&str>) -> Resul
     }
     let within = front_matter.map(front).transpose()?;
     within.and_then(|front| front.allow).map_or_else(|| Ok(Allow::new()), |g| parse(g).map_err(MetaError::FrontMatter))
+}
+
+/// The document's own groups, else those that its source names for all of its documents.
+pub fn or_said(own: Allow, said: &Said) -> Result<Allow, MetaError> {
+    if own.is_empty() { said.allow().map_err(|error| MetaError::Source(error.to_string())) } else { Ok(own) }
 }
 
 fn front(matter: &FrontMatter) -> Result<Front, MetaError> {

@@ -3,6 +3,7 @@
 //! [`Indexer::index`] is the whole path for one document, top to bottom. What is to be indexed is asked for at the
 //! [`queue`], and the [`worker`] takes it from there. Knows nothing of questions and answers.
 
+pub mod bring;
 pub mod chunk;
 pub mod extract;
 pub mod job;
@@ -31,8 +32,8 @@ use meta::MetaError;
 use origin::Origin;
 use progress::{Progress, Stage};
 use reader::{ReadError, Reader};
-use source::{Found, SourceError, SourceLimits};
-use uploads::Uploads;
+use source::{FileError, Found, SourceLimits};
+use uploads::{UploadError, Uploads};
 
 /// Turns documents into points, one at a time.
 #[derive(Clone)]
@@ -69,7 +70,7 @@ pub struct Item {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] FileError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -82,8 +83,14 @@ pub enum IngestError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    #[error(transparent)]
+    Keep(UploadError),
+    #[error("list the source: {most} others wait already")]
+    TooManySources { most: usize },
     #[error("read it: cairn reads no files of this kind")]
     UnknownKind,
+    #[error("read it: what its source brought is not kept any more, so ingest the source again")]
+    NotKept,
     #[error("read what is kept of it in the ledger: {0}")]
     Origin(String),
     #[error("it made no progress for {seconds} s (ingest.stall_timeout)")]
@@ -98,12 +105,15 @@ impl IngestError {
             Self::Source(error) => error.class(),
             Self::Read(error) => error.class(),
             Self::Meta(_) | Self::UnknownKind => Class::Invalid,
+            Self::NotKept => Class::NotFound,
             Self::Origin(_) => Class::Internal,
             Self::Stalled { .. } | Self::Stopped => Class::Unavailable,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Ledger(error) => error.class(),
             Self::Panicked(_) => Class::Internal,
+            Self::Keep(error) => error.class(),
+            Self::TooManySources { .. } => Class::Busy,
         }
     }
 
@@ -114,10 +124,13 @@ impl IngestError {
             Self::Read(error) => error.code(),
             Self::Meta(_) => "invalid_metadata",
             Self::UnknownKind => "unknown_kind",
+            Self::NotKept => "source_missing",
             Self::Embed(_) => "embedding_failed",
             Self::Store(_) => "store_failed",
             Self::Ledger(_) | Self::Origin(_) => "ledger_failed",
             Self::Panicked(_) => "internal",
+            Self::Keep(_) => "source_unreadable",
+            Self::TooManySources { .. } => "too_many_sources",
             Self::Stalled { .. } => "stalled",
             Self::Stopped => "stopped",
         }
@@ -133,7 +146,10 @@ impl IngestError {
             | Self::Store(_)
             | Self::Ledger(_)
             | Self::Origin(_)
+            | Self::NotKept
             | Self::Panicked(_)
+            | Self::Keep(_)
+            | Self::TooManySources { .. }
             | Self::Stalled { .. }
             | Self::Stopped => false,
         }
@@ -166,18 +182,17 @@ impl Indexer {
         progress.stage(Stage::Extracting);
         let (extracted, allow) =
             progress.or_stop(self.extract(&origin.name(external_id), file.bytes, file.sidecar)).await??;
-        let title = origin
-            .title()
-            .or_else(|| extracted.title.clone())
-            .unwrap_or_else(|| file_name(&source::file_of(external_id)));
+        let allow = meta::or_said(allow, &origin.said())?;
+        let title = origin.title().or_else(|| extracted.title.clone()).unwrap_or_else(|| origin.file_name(external_id));
         let text_hash = sha256(format!("{title}\0{}", extracted.text).as_bytes());
         let content = Content { hash: &file.hash, text_hash: &text_hash, allow: &allow };
-        if known.allows_others(&allow) {
+        let for_others = known.allows_others(&allow);
+        if for_others {
             self.store.set_allow(document, &allow).await?; // before anything else: it may take somebody's access
         }
         if known.has_text(&text_hash, self.store.generation()) {
             self.ledger.set_allow(document, content).await?;
-            return Ok(Outcome::AccessChanged);
+            return Ok(if for_others { Outcome::AccessChanged } else { Outcome::Unchanged });
         }
         let Claim { version, supersedes } =
             self.ledger.claim(document, &known, content, self.store.generation()).await?;
@@ -256,25 +271,44 @@ impl Indexer {
         match &item.origin {
             Origin::File { .. } => source::file_of(&item.external_id),
             Origin::Upload(upload) => self.uploads.path(&upload.blob),
+            Origin::Source(brought) => self.uploads.path(&brought.blob),
         }
     }
 
     async fn read(&self, found: &Found, origin: &Origin) -> Result<File, IngestError> {
         let (found, origin, limits) = (found.clone(), origin.clone(), self.source_limits);
         blocking(move || {
-            let bytes = source::read(&found, &limits)?;
-            let sidecar = match origin {
-                Origin::File { .. } => source::read_sidecar(&found, &limits).map_err(|error| error.to_string()),
+            let read = source::read(&found, &limits);
+            let (bytes, sidecar, said) = match origin {
+                Origin::File { said, .. } => {
+                    let bytes = read?;
+                    (bytes, source::read_sidecar(&found, &limits).map_err(|error| error.to_string()), said.to_text())
+                }
                 Origin::Upload(upload) => {
                     let hash = upload.content_hash();
-                    return Ok(File { bytes, sidecar: Ok(upload.sidecar), hash });
+                    return Ok(File { bytes: read?, sidecar: Ok(upload.sidecar), hash });
+                }
+                Origin::Source(brought) => {
+                    let hash = brought.content_hash();
+                    let bytes = read.map_err(|error| match error.class() {
+                        Class::NotFound => IngestError::NotKept,
+                        Class::Invalid | Class::Denied | Class::Busy | Class::Unavailable | Class::Internal => {
+                            error.into()
+                        }
+                    })?;
+                    let sidecar = brought.sidecar_error.map_or(Ok(brought.sidecar), Err);
+                    return Ok(File { bytes, sidecar, hash });
                 }
             };
-            let hash = match &sidecar {
-                Ok(None) => sha256(&bytes),
-                Err(_) => sha256(&[bytes.as_slice(), b"\0unreadable"].concat()),
-                Ok(Some(beside)) => sha256(&[bytes.as_slice(), b"\0", beside.as_bytes()].concat()),
+            let mut beside = match &sidecar {
+                Ok(None) => vec![],
+                Err(_) => b"\0unreadable".to_vec(),
+                Ok(Some(beside)) => [b"\0", beside.as_bytes()].concat(),
             };
+            if !said.is_empty() {
+                beside.extend([b"\0said", said.as_bytes()].concat());
+            }
+            let hash = if beside.is_empty() { sha256(&bytes) } else { sha256(&[bytes.as_slice(), &beside].concat()) };
             Ok(File { bytes, sidecar, hash })
         })
         .await?

@@ -9,6 +9,7 @@ mod asked;
 mod documents;
 mod jobs;
 mod keys;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -21,6 +22,7 @@ pub use asked::{Added, NewWork};
 pub use documents::{DocumentDetail, DocumentRow, DocumentState, Page, Sight, StateCount};
 pub use jobs::{Ended, Job, JobId, JobKind, JobState, NewJob};
 pub use keys::{KeyRow, NewKey};
+pub use sources::{Before, Missing};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 pub use work::{Action, Beat, Outcome, Retry, Work};
 
@@ -318,6 +320,11 @@ impl Ledger {
         .execute(&self.pool)
         .await
         .map_err(sql("remove a document"))?;
+        sqlx::query("DELETE FROM brought WHERE document = ?")
+            .bind(document.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(sql("remove a document"))?;
         Ok(())
     }
 
