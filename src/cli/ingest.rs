@@ -18,7 +18,6 @@ use crate::app::App;
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::ingest::job::{self, Summary};
-use crate::ingest::queue::Accepted;
 use crate::ingest::source::manifest::{self, Declared, What};
 use crate::ingest::source::named::Named;
 use crate::ingest::source::{self, SourceLimits, Walk};
@@ -103,10 +102,8 @@ impl Run {
             ended.push(self.work(app, &job, async { Ok(()) }).await?);
         }
         if let Some(name) = self.asked.stdin.clone() {
-            match self.stdin_here(app, &name).await? {
-                Some(job) => ended.push(self.work(app, &job, async { Ok(()) }).await?),
-                None => self.unchanged += 1,
-            }
+            let job = self.stdin_here(app, &name).await?;
+            ended.push(self.work(app, &job, async { Ok(()) }).await?);
         }
         for source in declared {
             if ended.iter().any(|ended: &JobDetailWire| ended.summary().left > 0) {
@@ -156,17 +153,14 @@ impl Run {
         Ok(declared)
     }
 
-    /// Keeps standard input as an upload. None: nothing is to be done with it.
-    async fn stdin_here(&self, app: &App, name: &str) -> anyhow::Result<Option<JobId>> {
+    /// Keeps standard input as an upload, and queues it in a lane of its own, so that nothing else is done.
+    async fn stdin_here(&self, app: &App, name: &str) -> anyhow::Result<JobId> {
         let bytes = asked::stdin(name, self.limits.file_bytes_max).await?;
         let mut receiving = app.queue.uploads().receive(self.limits.file_bytes_max).await?;
         receiving.write(&bytes).await?;
         let stored = receiving.finish().await?;
-        let upload = (asked::upload(name, &stored.blob), stored.bytes);
-        Ok(match app.queue.upload(&self.collection, name, upload).await? {
-            Accepted::Queued(job) => Some(job),
-            Accepted::Unchanged => None,
-        })
+        let upload = (name.to_owned(), asked::upload(name, &stored.blob), stored.bytes);
+        Ok(app.queue.upload_all(&self.collection, vec![upload]).await?)
     }
 
     /// Has the server that has the data folder do it, and shows what it does.

@@ -222,7 +222,10 @@ impl Queue {
         collection: &CollectionName,
         uploads: Vec<(String, Upload, u64)>,
     ) -> Result<JobId, LedgerError> {
-        let name = format!("{} uploads", uploads.len());
+        let name = match uploads.as_slice() {
+            [(external_id, ..)] => external_id.clone(),
+            several => format!("{} uploads", several.len()),
+        };
         self.upload_many(collection, &name, "", uploads).await
     }
 

@@ -4,12 +4,13 @@
 use std::fs::{self, File};
 use std::process::Stdio;
 
+use cairn::tasks::blocking;
 use serde_json::{Value, json};
 
 use super::git::Repo;
 use super::site::{Site, file, html};
 use crate::harness::process::{Ended, Process, run};
-use crate::harness::{Sandbox, until};
+use crate::harness::{Sandbox, until, within};
 
 /// What a search finds alone in the page that [`site`] serves.
 const WORD: &str = "Kestrel listens on port 2525";
@@ -41,9 +42,11 @@ async fn states(sandbox: &Sandbox) -> Vec<(String, String)> {
 }
 
 /// `cairn ingest - --name NAME < path`.
-fn ingest_stdin(sandbox: &Sandbox, name: &str, path: &str) -> Value {
+async fn ingest_stdin(sandbox: &Sandbox, name: &str, path: &str) -> Value {
     let mut command = sandbox.cairn(&["ingest", "--json", "-", "--name", name]);
-    let output = command.stdin(Stdio::from(File::open(sandbox.path(path)).unwrap())).output().unwrap();
+    command.stdin(Stdio::from(File::open(sandbox.path(path)).unwrap()));
+    let ended = blocking(move || command.output().unwrap());
+    let output = within("a program that reads its input", ended).await.unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
     serde_json::from_str(&last).unwrap()
@@ -61,7 +64,7 @@ async fn story(sandbox: &Sandbox, site: &Site, repo: &Repo) -> Vec<Value> {
     for _ in 0..2 {
         told.push(ingest(sandbox, &["docs", &page], 0).await);
         told.push(ingest(sandbox, &["--manifest", "sources.toml"], 0).await);
-        told.push(ingest_stdin(sandbox, "notes.txt", "notes.txt"));
+        told.push(ingest_stdin(sandbox, "notes.txt", "notes.txt").await);
     }
     told.push(ingest(sandbox, &[&format!("{}/gone", site.url)], 1).await);
     for summary in &mut told {
