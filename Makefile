@@ -4,13 +4,15 @@ cairn := $(or $(CARGO_TARGET_DIR),target)/release/cairn
 cargo_test = $(if $(shell command -v cargo-nextest 2>/dev/null),cargo nextest run,cargo test)
 scripts := $(filter-out %.txt,$(wildcard scripts/*)) .ci/run .cargo/rustc-wrapper
 demo_data := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/demo
+corpus := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/reading-corpus
+measure_venv := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/measure-venv
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build setup demo test lint fmt bench eval clean
+.PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the release binary
 	cargo build --release --locked
@@ -39,6 +41,15 @@ bench: setup ## measure embedding, in chunks a second
 
 eval: build setup ## ask the handbook the questions of eval/handbook.jsonl and score what comes back
 	CAIRN_BIN="$(cairn)" scripts/eval
+
+fetch-corpus: ## fetch the real files that reading is measured on, 400 MB
+	eval/extract/fetch "$(corpus)"
+
+measure-readers: build setup ## read those files and compare with other programs; takes ONLY=kinds SET=fresh
+	test -x "$(measure_venv)/bin/python" || python3 -m venv "$(measure_venv)"
+	"$(measure_venv)/bin/python" -m pip install --quiet -r eval/extract/requirements.txt
+	"$(measure_venv)/bin/python" eval/extract/measure --cairn "$(cairn)" --details "$(corpus)/details.jsonl" \
+		$(if $(ONLY),--only $(ONLY)) $(if $(SET),--set $(SET)) "$(corpus)"
 
 clean: ## remove what was built and the demo's data; what was fetched stays
 	cargo clean

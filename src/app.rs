@@ -14,14 +14,16 @@ use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
 use crate::ingest::bring::Bringer;
+use crate::ingest::budget::Budget;
+use crate::ingest::cached::CachedEmbedder;
 use crate::ingest::chunk::{ChunkLimits, Chunker};
 use crate::ingest::queue::Queue;
 use crate::ingest::reader::Reader;
 use crate::ingest::source::SourceLimits;
 use crate::ingest::uploads::Uploads;
 use crate::ingest::worker::{Worker, WorkerLimits};
-use crate::ingest::{self, Indexer};
-use crate::ledger::{Ledger, LedgerError};
+use crate::ingest::{self, Indexer, texts};
+use crate::ledger::{Ledger, LedgerError, Vectors};
 use crate::store::{EdgeStore, QdrantStore, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
 
@@ -97,19 +99,16 @@ impl App {
         let store = store(kind, &config.store, &data_dir, &fingerprint, embedder.dimensions()).await?;
         let sparse = Arc::new(SparseEmbedder::new());
         let indexer = Indexer {
-            embedder: Arc::clone(&embedder),
+            embedder: remembering(Arc::clone(&embedder), &data_dir, &config).await?,
             sparse: Arc::clone(&sparse),
             store: Arc::clone(&store),
             ledger: ledger.clone(),
             chunker: Arc::new(Chunker::new(embedder.token_counter().clone(), limits)),
             uploads: Arc::new(Uploads::new(data_dir.uploads())),
             source_limits: SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() },
-            reader: Arc::new(Reader::new(
-                config.program.clone(),
-                config.models_dir.join(PDFIUM),
-                config.extract.clone(),
-                config.ingest.documents_in_flight,
-            )),
+            reader: Arc::new(reader(&config, config.extract.processes)),
+            budget: Budget::new(config.ingest.bytes_in_flight_max.as_u64()),
+            extraction: texts::extraction(&config.extract),
             chunks_per_batch: config.ingest.chunks_per_batch,
         };
         let answerer = Arc::new(Answerer {
@@ -180,6 +179,25 @@ async fn store(
     })
 }
 
+/// The embedder with the data folder's cache of vectors before it, unless that shall hold nothing.
+async fn remembering(
+    embedder: Arc<dyn Embedder>,
+    data_dir: &DataDir,
+    config: &Config,
+) -> Result<Arc<dyn Embedder>, AppError> {
+    let bytes_max = config.embed.cache_bytes_max.as_u64();
+    if bytes_max == 0 {
+        return Ok(embedder);
+    }
+    let vectors = Vectors::open(&data_dir.vectors(), bytes_max, embedder.dimensions()).await?;
+    Ok(Arc::new(CachedEmbedder::new(embedder, vectors)))
+}
+
+/// Reads files as ingestion does, so many at once.
+pub fn reader(config: &Config, at_once: usize) -> Reader {
+    Reader::new(config.program.clone(), config.models_dir.join(PDFIUM), config.extract.clone(), at_once)
+}
+
 fn chunk_limits(config: &Config, embedder: &dyn Embedder) -> ChunkLimits {
     let prefix_tokens = embedder.token_counter().count(&config.embed.passage_prefix);
     ChunkLimits {
@@ -201,7 +219,7 @@ fn worker_limits(ingest: &config::Ingest) -> WorkerLimits {
 
 /// The configured embedder, its models loaded.
 async fn embedder(config: &Config) -> Result<Arc<dyn Embedder>, AppError> {
-    let Embed { model, question_prefix, passage_prefix, place } = config.embed.clone();
+    let Embed { model, question_prefix, passage_prefix, place, .. } = config.embed.clone();
     let prefixes = Prefixes { question: question_prefix, passage: passage_prefix };
     match place {
         EmbedPlace::Remote(remote) => Ok(Arc::new(RemoteEmbedder::new(&model, prefixes, &remote)?)),

@@ -3,6 +3,7 @@
 //! Plain data, no I/O. Every `Span` is a range of UTF-8 bytes in the *extracted* text of one version of one document,
 //! and lies on character boundaries of it.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 use std::str::FromStr;
 
@@ -110,6 +111,16 @@ impl fmt::Display for Version {
     }
 }
 
+/// What is said of a document beside its text: for filters, and to tell the newest of several from the older ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metadata {
+    pub tags: BTreeSet<String>,
+    /// When it was written or last changed, in seconds since 1970, UTC.
+    pub date: Option<i64>,
+    /// ISO 639-1.
+    pub language: Option<String>,
+}
+
 /// UTF-8 bytes `start..end` of a document's extracted text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -147,6 +158,7 @@ pub struct Hit {
     /// What the document is called where it comes from: for a file, its absolute path.
     pub external_id: String,
     pub title: String,
+    pub metadata: Metadata,
     pub chunk: Chunk,
     /// The fused rank score that orders the hits of one search. Comparable within that search only.
     pub score: f32,

@@ -82,6 +82,8 @@ fn describe() {
         Unit::Seconds,
         "How long the oldest queued document has been queued"
     );
+    describe_counter!("cairn_embeddings_total", "Passages by where their vectors came from: model or cache");
+    describe_counter!("cairn_embedding_tokens_cut_total", "Tokens that an embedding model did not get to see");
     describe_counter!("cairn_documents_total", "Documents by how the work on them ended");
     describe_histogram!(
         "cairn_ingest_stage_duration_seconds",

@@ -406,7 +406,7 @@ fn without_marks(text: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::document::{Chunk, DocumentId, Version};
+    use crate::document::{Chunk, DocumentId, Metadata, Version};
 
     pub(crate) fn limits() -> config::Retrieval {
         config::Retrieval {
@@ -428,6 +428,7 @@ pub(crate) mod tests {
                 version: Version(1),
                 external_id: "/docs/guide.md".into(),
                 title: "Guide".into(),
+                metadata: Metadata::default(),
                 chunk: Chunk {
                     ordinal: 0,
                     span: Span { start: 100, end: 100 + text.len() },

@@ -59,13 +59,27 @@ pub(super) fn pack(judged: Vec<Judged>, limits: &Retrieval, tokens: &TokenCounte
         }
         let cost = tokens.count(&hit.chunk.text);
         let shingles = shingles(&hit.chunk.text);
-        if cost > tokens_left || kept.iter().any(|(other, _)| overlap(other, &shingles) > limits.overlap_max) {
+        let alike = kept.iter().position(|(other, _)| overlap(other, &shingles) > limits.overlap_max);
+        if let Some(place) = alike {
+            let kept_cost = kept.get(place).map_or(0, |(_, other)| tokens.count(&other.chunk.text));
+            if kept.get(place).is_some_and(|(_, other)| is_newer(&hit, other)) && cost <= tokens_left + kept_cost {
+                tokens_left = tokens_left + kept_cost - cost;
+                kept.splice(place..=place, [(shingles, hit)]);
+            }
+            continue;
+        }
+        if cost > tokens_left {
             continue;
         }
         tokens_left -= cost;
         kept.push((shingles, hit));
     }
     kept.into_iter().enumerate().map(|(at, (_, hit))| Passage { number: at + 1, hit }).collect()
+}
+
+/// Whether the one is the later word on what both say. Two pieces of one document are equally new.
+fn is_newer(hit: &Hit, other: &Hit) -> bool {
+    hit.document != other.document && hit.metadata.date.is_some() && hit.metadata.date > other.metadata.date
 }
 
 fn shingles(text: &str) -> HashSet<Vec<String>> {
@@ -89,6 +103,7 @@ fn overlap(a: &HashSet<Vec<String>>, b: &HashSet<Vec<String>>) -> f64 {
 mod tests {
     use super::*;
     use crate::answer::tests::{limits, passage};
+    use crate::document::DocumentId;
 
     fn hit(text: &str) -> Hit {
         passage(1, text).hit
@@ -107,6 +122,25 @@ mod tests {
         let text = "Run the installer as root and restart the service when it has finished its work.";
         let copy = format!("{text} Thanks.");
         assert_eq!(packed(vec![hit(text), hit(&copy), hit("Something else is said here.")], &limits()).len(), 2);
+    }
+
+    #[test]
+    fn of_near_duplicates_in_two_documents_the_newest_is_shown_in_the_best_ones_place() {
+        let text = "Run the installer as root and restart the service when it has finished its work in version";
+        let dated = |document: &str, date: Option<i64>, text: &str| {
+            let mut hit = hit(text);
+            hit.document = DocumentId::new(&"docs".parse().unwrap(), document);
+            hit.metadata.date = date;
+            hit
+        };
+        let (old, new) =
+            (dated("old", Some(1), &format!("{text} one.")), dated("new", Some(2), &format!("{text} two.")));
+        let other = dated("other", Some(9), "Something else is said here.");
+        let packed = |hits: Vec<Hit>| packed(hits, &limits());
+        assert_eq!(packed(vec![old.clone(), other.clone(), new.clone()]), [new.chunk.text.as_str(), &other.chunk.text]);
+        assert_eq!(packed(vec![new.clone(), other.clone(), old.clone()]), [new.chunk.text.as_str(), &other.chunk.text]);
+        let undated = dated("undated", None, &format!("{text} three."));
+        assert_eq!(packed(vec![old.clone(), undated]), [old.chunk.text]);
     }
 
     #[test]

@@ -115,6 +115,11 @@ impl DataDir {
         self.dir.join("index")
     }
 
+    /// The cache of vectors of texts that were embedded before.
+    pub(super) fn vectors(&self) -> PathBuf {
+        self.dir.join("vectors.sqlite")
+    }
+
     pub(super) fn uploads(&self) -> PathBuf {
         self.dir.join("uploads")
     }

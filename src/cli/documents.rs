@@ -11,14 +11,18 @@ use clap::{Args, Subcommand};
 
 use super::ingest::finish_job;
 use super::remote::Hand;
-use super::show::shown;
+use super::show::{shown, shown_in_line};
 use super::{collection, until_interrupted};
 use crate::app::{App, DataDir};
 use crate::config::Config;
-use crate::document::{CollectionName, DocumentId};
+use crate::document::{CollectionName, DocumentId, Version};
+use crate::ingest::likeness::near;
+use crate::ingest::texts;
 use crate::ledger::{DocumentState, Page, Sight};
-use crate::server::documents::wire::{DocumentWire, DocumentsWire};
+use crate::server::documents::text::TextWire;
+use crate::server::documents::wire::{DocumentWire, DocumentsWire, NearWire};
 use crate::server::jobs::{JobBegun, RetryRequest};
+use crate::tasks::blocking;
 
 /// Documents that are read from the ledger at once.
 const PAGE: usize = 1000;
@@ -29,6 +33,8 @@ pub(super) enum DocumentsCommand {
     List(ListArgs),
     /// Show one document
     Show(OneArgs),
+    /// Print the text that was read in one document, which citations point into
+    Text(OneArgs),
     /// Try again documents that were rejected or wait
     Retry(RetryArgs),
     /// Remove documents: when it returns, no search finds them
@@ -83,6 +89,7 @@ pub(super) async fn run(command: DocumentsCommand, config: Config) -> anyhow::Re
     match command {
         DocumentsCommand::List(args) => list(args, config).await,
         DocumentsCommand::Show(args) => show(args, config).await,
+        DocumentsCommand::Text(args) => text(args, config).await,
         DocumentsCommand::Retry(args) => retry(args, config).await,
         DocumentsCommand::Remove(args) => until_interrupted(remove(args, config)).await,
     }
@@ -105,7 +112,7 @@ async fn list(args: ListArgs, config: Config) -> anyhow::Result<ExitCode> {
             continue;
         }
         for document in documents {
-            writeln!(out, "{:<8}  {}", document.state, shown(&line(&document)))?;
+            writeln!(out, "{:<8}  {}", document.state, shown_in_line(&line(&document)))?;
         }
     }
     if args.json {
@@ -130,15 +137,17 @@ fn line(document: &DocumentWire) -> String {
 async fn show(args: OneArgs, config: Config) -> anyhow::Result<ExitCode> {
     let ledger = DataDir::open_ledger_beside(&config.data_dir).await?;
     let name = collection(args.collection, &config);
-    let row = ledger.document(DocumentId::new(&name, &args.id), Sight::All).await?;
+    let id = DocumentId::new(&name, &args.id);
+    let row = ledger.document(id, Sight::All).await?;
     let row = row.with_context(|| format!("the collection {name} has no document {:?}", args.id))?;
-    let document = DocumentWire::from(row);
+    let near = near(&ledger, id, Sight::All).await?.into_iter().map(NearWire::from).collect();
+    let document = DocumentWire { near_duplicates: Some(near), ..row.into() };
     let mut out = io::stdout();
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&document)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    writeln!(out, "{}", shown(&document.external_id))?;
+    writeln!(out, "{}", shown_in_line(&document.external_id))?;
     let allow = if document.allow.is_empty() { "everybody".to_owned() } else { document.allow.join(", ") };
     let mut lines = vec![
         ("state", document.state.clone()),
@@ -146,8 +155,16 @@ async fn show(args: OneArgs, config: Config) -> anyhow::Result<ExitCode> {
         ("version", format!("{} ({} chunks)", document.version, document.chunks)),
         ("origin", format!("{}, {} bytes", document.origin, document.bytes)),
         ("seen by", allow),
+        ("tags", document.tags.join(", ")),
+        ("date", document.date.unwrap_or_default()),
+        ("language", document.language.unwrap_or_default()),
         ("changed", document.changed_at.clone()),
     ];
+    lines.extend(document.notices.into_iter().map(|notice| ("notice", notice.message)));
+    let near = document.near_duplicates.into_iter().flatten();
+    lines.extend(
+        near.map(|near| ("nearly", format!("{} ({:.0} % the same)", near.external_id, 100.0 * near.similarity))),
+    );
     lines.extend(document.reason.map(|reason| ("reason", reason)));
     lines.extend(document.code.map(|code| ("code", code)));
     if let Some(work) = document.work {
@@ -158,9 +175,27 @@ async fn show(args: OneArgs, config: Config) -> anyhow::Result<ExitCode> {
         lines.extend(work.next_try_at.map(|at| ("next try", format!("{at}, after {} failures", work.failures))));
     }
     for (name, value) in lines {
-        writeln!(out, "  {name:<9}  {}", shown(&value))?;
+        writeln!(out, "  {name:<9}  {}", shown_in_line(&value))?;
     }
     ledger.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn text(args: OneArgs, config: Config) -> anyhow::Result<ExitCode> {
+    let ledger = DataDir::open_ledger_beside(&config.data_dir).await?;
+    let name = collection(args.collection, &config);
+    let id = DocumentId::new(&name, &args.id);
+    let missing = || format!("the collection {name} has no text of a document {:?}", args.id);
+    let row = ledger.document(id, Sight::All).await?.with_context(missing)?;
+    let kept = ledger.text(id, Version(row.version)).await?.with_context(missing)?;
+    let extracted = blocking(move || texts::unpack(&kept.body)).await?.context("read the kept text")?;
+    let mut out = io::stdout();
+    if args.json {
+        let text = TextWire::new(row.external_id, row.version, row.title, extracted);
+        writeln!(out, "{}", serde_json::to_string_pretty(&text)?)?;
+    } else {
+        writeln!(out, "{}", shown(&extracted.text))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,6 +5,7 @@
 
 mod asked;
 mod progress;
+mod reprocess;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -47,6 +48,9 @@ struct Run {
 pub(super) async fn run(args: IngestArgs, config: Config) -> anyhow::Result<ExitCode> {
     // From the start: a signal that comes before anybody listens for it would kill the process.
     let signals = Signals::listen()?;
+    if args.reprocess {
+        return reprocess::run(args, config, signals).await;
+    }
     let collection = collection(args.collection.clone(), &config);
     let limits = SourceLimits { file_bytes_max: config.ingest.file_bytes_max.as_u64() };
     let (asked, progress) = (args.told_apart()?, Progress::new(args.json));

@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use super::remote::Remote;
-use super::show::shown;
+use super::show::shown_in_line;
 use crate::app::{DataDir, DataDirError};
 use crate::config::Config;
 use crate::ledger::{JobId, Ledger};
@@ -62,7 +62,7 @@ async fn list(ledger: &Ledger, limit: usize, json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     for job in jobs {
-        writeln!(out, "{}", shown(&line(&job)))?;
+        writeln!(out, "{}", shown_in_line(&line(&job)))?;
     }
     Ok(())
 }
@@ -92,7 +92,7 @@ async fn show(ledger: &Ledger, id: &JobId, json: bool) -> anyhow::Result<()> {
         writeln!(out, "{}", serde_json::to_string_pretty(&detail)?)?;
         return Ok(());
     }
-    writeln!(out, "{}", shown(&line(&detail.job)))?;
+    writeln!(out, "{}", shown_in_line(&line(&detail.job)))?;
     let counts = detail.job.documents;
     writeln!(
         out,
@@ -107,10 +107,15 @@ async fn show(ledger: &Ledger, id: &JobId, json: bool) -> anyhow::Result<()> {
         detail.job.skipped
     )?;
     for problem in &detail.job.problems {
-        writeln!(out, "  not found: {}", shown(&format!("{}: {}", problem.path, problem.reason)))?;
+        writeln!(out, "  not found: {}", shown_in_line(&format!("{}: {}", problem.path, problem.reason)))?;
     }
     for failed in &detail.failed {
-        writeln!(out, "  {}: {}", failed.outcome, shown(&format!("{}: {}", failed.external_id, failed.reason)))?;
+        writeln!(
+            out,
+            "  {}: {}",
+            failed.outcome,
+            shown_in_line(&format!("{}: {}", failed.external_id, failed.reason))
+        )?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod remote;
 mod search;
 mod serve;
 mod show;
+mod text;
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -61,6 +62,8 @@ enum Command {
     /// Say where documents stand, try them again, remove them
     #[command(subcommand)]
     Documents(documents::DocumentsCommand),
+    /// Print the text that is read in files, without indexing them
+    Text(text::TextArgs),
     /// Say what was asked for and how far it is, and call it off
     #[command(subcommand)]
     Jobs(jobs::JobsCommand),
@@ -114,6 +117,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match command {
         Command::Ingest(args) => ingest::run(args, global.load("warn", &[])?).await,
         Command::Documents(command) => documents::run(command, global.load("warn", &[])?).await,
+        Command::Text(args) => text::run(args, global.load("warn", &[])?).await,
         Command::Jobs(command) => jobs::run(command, global.load("warn", &[])?).await,
         Command::Ask(args) => ask::run(args, global.load("warn", &[])?).await,
         Command::Search(args) => search::run(args, global.load("warn", &[])?).await,

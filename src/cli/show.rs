@@ -52,7 +52,7 @@ impl AnswerPrinter {
             if citation.number != last {
                 let place = place(&citation.title, &citation.headings);
                 let page = page(citation.page);
-                writeln!(out, "  [{}] {place}{page}\n      {}", citation.number, shown(&citation.uri))?;
+                writeln!(out, "  [{}] {place}{page}\n      {}", citation.number, shown_in_line(&citation.uri))?;
                 last = citation.number;
             }
             let (quote, span) = (one_line(&citation.quote), citation.span);
@@ -69,7 +69,7 @@ fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "\nThe nearest documents:")?;
     for document in documents {
         let place = place(&document.title, &document.headings);
-        writeln!(out, "  - {place} (similarity {:.2})\n    {}", document.similarity, shown(&document.uri))?;
+        writeln!(out, "  - {place} (similarity {:.2})\n    {}", document.similarity, shown_in_line(&document.uri))?;
     }
     Ok(())
 }
@@ -78,7 +78,13 @@ fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {
 pub(super) fn passage(source: &SourceWire, out: &mut impl Write) -> io::Result<()> {
     let place = place(&source.title, &source.headings);
     writeln!(out, "{:>2}. {place}{}", source.number, page(source.page))?;
-    writeln!(out, "    score {:.3}, similarity {:.2}, {}", source.score, source.similarity, shown(&source.uri))?;
+    writeln!(
+        out,
+        "    score {:.3}, similarity {:.2}, {}",
+        source.score,
+        source.similarity,
+        shown_in_line(&source.uri)
+    )?;
     writeln!(out, "    {}", one_line(&source.text))
 }
 
@@ -98,6 +104,11 @@ fn one_line(text: &str) -> String {
         Some((end, _)) => format!("{}…", line.split_at(end).0),
         None => line,
     }
+}
+
+/// The same on one line, whatever it holds: for names in a list.
+pub(super) fn shown_in_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Text from outside without what a terminal would take for an order: a document must not set the window's title.

@@ -12,6 +12,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytesize::ByteSize;
 pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
@@ -61,6 +62,8 @@ pub struct Embed {
     pub model: String,
     pub question_prefix: String,
     pub passage_prefix: String,
+    /// Of vectors of passages that were embedded before; 0: none are kept.
+    pub cache_bytes_max: ByteSize,
     pub place: EmbedPlace,
 }
 
@@ -179,7 +182,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
         embed: embed(raw.embed)?,
         ingest: raw.ingest,
-        extract: raw.extract,
+        extract: extract(raw.extract),
         sources: raw.sources,
         variables: environment.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
         program: std::env::current_exe().map_err(ConfigError::Program)?,
@@ -211,13 +214,20 @@ fn folder(
         .ok_or_else(|| ConfigError::Invalid(format!("neither HOME nor {xdg} is set: name data.dir and models.dir")))
 }
 
+fn extract(raw: Extract) -> Extract {
+    Extract { processes: if raw.processes == 0 { cores() } else { raw.processes }, ..raw }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn embed(raw: raw::Embed) -> Result<Embed, ConfigError> {
     if raw.model.is_empty() {
         return Err(ConfigError::Invalid("embed.model is empty, must name a model".into()));
     }
     let place = if raw.base_url.is_empty() {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        EmbedPlace::Local { threads: if raw.threads == 0 { cores } else { raw.threads } }
+        EmbedPlace::Local { threads: if raw.threads == 0 { cores() } else { raw.threads } }
     } else {
         if raw.dimensions == 0 {
             return Err(ConfigError::Invalid(
@@ -233,7 +243,13 @@ fn embed(raw: raw::Embed) -> Result<Embed, ConfigError> {
             timeout: raw.timeout,
         })
     };
-    Ok(Embed { model: raw.model, question_prefix: raw.question_prefix, passage_prefix: raw.passage_prefix, place })
+    Ok(Embed {
+        model: raw.model,
+        question_prefix: raw.question_prefix,
+        passage_prefix: raw.passage_prefix,
+        cache_bytes_max: raw.cache_bytes_max,
+        place,
+    })
 }
 
 fn chat(raw: raw::Chat, environment: &Environment) -> Result<Option<Chat>, ConfigError> {

@@ -43,6 +43,7 @@ pub(super) struct Embed {
     pub(super) model: String,
     pub(super) question_prefix: String,
     pub(super) passage_prefix: String,
+    pub(super) cache_bytes_max: ByteSize,
     pub(super) threads: usize,
     pub(super) base_url: String,
     pub(super) api_key: SecretString,
@@ -63,6 +64,7 @@ pub struct Ingest {
     pub heading_tokens_max: usize,
     pub file_bytes_max: ByteSize,
     pub documents_in_flight: usize,
+    pub bytes_in_flight_max: ByteSize,
     pub chunks_per_batch: usize,
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
@@ -79,6 +81,7 @@ pub struct Ingest {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Extract {
+    pub processes: usize,
     #[serde(with = "humantime_serde")]
     pub time_max: Duration,
     #[serde(with = "humantime_serde")]

@@ -276,7 +276,15 @@ fn own_model(
     }
 }
 
+/// Tokens that the model does not get to see, because its own tokenizer leaves them out. Zero, unless chunks are cut by
+/// another tokenizer than the model's.
+fn tokens_cut(model: &TextEmbedding, text: &str) -> u64 {
+    let encoded = model.tokenizer.encode_fast(text, true);
+    encoded.map_or(0, |tokens| tokens.get_overflowing().iter().map(|rest| rest.len() as u64).sum())
+}
+
 fn embed_one(model: &mut TextEmbedding, text: &str) -> Result<Vec<f32>, EmbedError> {
+    metrics::counter!("cairn_embedding_tokens_cut_total").increment(tokens_cut(model, text));
     let vector = model
         .embed([text], None)
         .map_err(|error| EmbedError::Model(error.to_string()))?

@@ -328,7 +328,7 @@ impl Bringer {
         let limits = SourceLimits { file_bytes_max: self.file_bytes_max };
         let mut walk = blocking(move || walk_declared(&folder, &limits)).await?;
         walk.source.clone_from(&source.name);
-        walk.said = source.said.clone();
+        walk.defaults = source.defaults.clone();
         let vanished = if source.prune { Vanished::Go } else { Vanished::Stay };
         Ok(self.queue.ingest(&source.collection, walk, vanished, compare).await?)
     }

@@ -4,31 +4,40 @@
 //! [`queue`], and the [`worker`] takes it from there. Knows nothing of questions and answers.
 
 pub mod bring;
+pub mod budget;
+pub mod cached;
 pub mod chunk;
 pub mod extract;
 pub mod job;
+pub mod likeness;
 pub mod meta;
+pub mod notices;
 pub mod origin;
 mod progress;
 pub mod queue;
 pub mod reader;
 pub mod source;
+pub mod texts;
 pub mod uploads;
 pub mod worker;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::caller::Allow;
-use crate::document::{Chunk, CollectionName, DocumentId, sha256};
+use crate::document::{Chunk, CollectionName, DocumentId, Metadata, sha256};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::error::Class;
-use crate::ledger::{Claim, Content, Known, Ledger, LedgerError, Left, Outcome};
+use crate::ledger::{Claim, Content, IndexedAs, Known, Ledger, LedgerError, Left, Outcome, Reading};
 use crate::store::{POINT_VERSION, Point, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
+use budget::Budget;
 use chunk::{CHUNKER_VERSION, ChunkLimits, Chunker, embedded_text};
 use extract::Extracted;
-use meta::MetaError;
+use likeness::Likeness;
+use meta::{MetaError, Said};
+use notices::Notice;
 use origin::Origin;
 use progress::{Progress, Stage};
 use reader::{ReadError, Reader};
@@ -46,7 +55,11 @@ pub struct Indexer {
     pub reader: Arc<Reader>,
     pub uploads: Arc<Uploads>,
     pub source_limits: SourceLimits,
+    /// Names what decides which text the same bytes give: see [`texts::extraction`].
+    pub extraction: String,
     pub chunks_per_batch: usize,
+    /// Bounds what documents in flight hold together.
+    pub budget: Budget,
 }
 
 /// A document as it was read, with what lies beside it.
@@ -56,6 +69,17 @@ struct File {
     sidecar: Result<Option<String>, String>,
     /// Of both.
     hash: String,
+    /// When it was last changed, in seconds since 1970, where that is known.
+    changed_at: Option<i64>,
+}
+
+/// A document as text, and what is said of it.
+struct Text {
+    hash: String,
+    extracted: Extracted,
+    title: String,
+    allow: Allow,
+    metadata: Metadata,
 }
 
 /// A document that is to be indexed.
@@ -64,6 +88,7 @@ pub struct Item {
     pub collection: CollectionName,
     pub external_id: String,
     pub origin: Origin,
+    pub reading: Reading,
 }
 
 /// Why one document was not indexed.
@@ -93,6 +118,8 @@ pub enum IngestError {
     NotKept,
     #[error("read what is kept of it in the ledger: {0}")]
     Origin(String),
+    #[error("keep its text: {0}")]
+    Text(io::Error),
     #[error("it made no progress for {seconds} s (ingest.stall_timeout)")]
     Stalled { seconds: u64 },
     #[error("it was stopped before it was done")]
@@ -106,7 +133,7 @@ impl IngestError {
             Self::Read(error) => error.class(),
             Self::Meta(_) | Self::UnknownKind => Class::Invalid,
             Self::NotKept => Class::NotFound,
-            Self::Origin(_) => Class::Internal,
+            Self::Origin(_) | Self::Text(_) => Class::Internal,
             Self::Stalled { .. } | Self::Stopped => Class::Unavailable,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
@@ -127,7 +154,7 @@ impl IngestError {
             Self::NotKept => "source_missing",
             Self::Embed(_) => "embedding_failed",
             Self::Store(_) => "store_failed",
-            Self::Ledger(_) | Self::Origin(_) => "ledger_failed",
+            Self::Ledger(_) | Self::Origin(_) | Self::Text(_) => "ledger_failed",
             Self::Panicked(_) => "internal",
             Self::Keep(_) => "source_unreadable",
             Self::TooManySources { .. } => "too_many_sources",
@@ -147,6 +174,7 @@ impl IngestError {
             | Self::Ledger(_)
             | Self::Origin(_)
             | Self::NotKept
+            | Self::Text(_)
             | Self::Panicked(_)
             | Self::Keep(_)
             | Self::TooManySources { .. }
@@ -171,33 +199,32 @@ impl Indexer {
     /// One document, from bytes to searchable. Only the last line makes it count as indexed, so a crash anywhere
     /// above runs the document again and converges to the same points.
     async fn index(&self, item: &Item, progress: &Progress) -> Result<Outcome, IngestError> {
-        let Item { collection, external_id, origin } = item;
+        let Item { collection, external_id, .. } = item;
         let document = DocumentId::new(collection, external_id);
-        let found = self.find(item)?;
-        let file = self.read(&found, origin).await?;
+        let _share = progress.or_stop(self.budget.take(self.size(item))).await?; // until the document is done with
         let known = self.ledger.known(document).await?;
-        if known.is_current(&file.hash, self.store.generation()) {
-            return Ok(Outcome::Unchanged);
-        }
-        progress.stage(Stage::Extracting);
-        let (extracted, allow) =
-            progress.or_stop(self.extract(&origin.name(external_id), file.bytes, file.sidecar)).await??;
-        let allow = meta::or_said(allow, &origin.said())?;
-        let title = origin.title().or_else(|| extracted.title.clone()).unwrap_or_else(|| origin.file_name(external_id));
+        let Some(text) = self.text(item, document, &known, progress).await? else { return Ok(Outcome::Unchanged) };
+        let Text { hash, extracted, title, allow, metadata } = text;
         let text_hash = sha256(format!("{title}\0{}", extracted.text).as_bytes());
-        let content = Content { hash: &file.hash, text_hash: &text_hash, allow: &allow };
-        let for_others = known.allows_others(&allow);
-        if for_others {
-            self.store.set_allow(document, &allow).await?; // before anything else: it may take somebody's access
+        let content = Content { hash: &hash, text_hash: &text_hash, allow: &allow, metadata: &metadata };
+        let says_otherwise = known.says_otherwise(&allow, &metadata);
+        if says_otherwise {
+            self.store.describe(document, &allow, &metadata).await?; // before anything else: it may take somebody's access
         }
-        if known.has_text(&text_hash, self.store.generation()) {
-            self.ledger.set_allow(document, content).await?;
-            return Ok(if for_others { Outcome::AccessChanged } else { Outcome::Unchanged });
+        let (extracted, kept, notices) = self.kept(extracted).await?;
+        let kept = (self.extraction.as_str(), kept.as_slice());
+        if let Some(version) = known.finished(self.store.generation())
+            && known.has_text(&text_hash, self.store.generation())
+        {
+            self.ledger.keep_text(document, version, kept).await?;
+            self.ledger.describe(document, content).await?;
+            return Ok(if says_otherwise { Outcome::AccessChanged } else { Outcome::Unchanged });
         }
         let Claim { version, supersedes } =
             self.ledger.claim(document, &known, content, self.store.generation()).await?;
+        self.ledger.keep_text(document, version, kept).await?; // before the first span points into it
         progress.stage(Stage::Splitting);
-        let chunks = progress.or_stop(self.split(&title, extracted)).await??;
+        let (chunks, likeness) = progress.or_stop(self.split(&title, extracted)).await??;
         progress.chunks(0, chunks.len());
         for batch in chunks.chunks(self.chunks_per_batch) {
             progress.check()?;
@@ -212,6 +239,7 @@ impl Indexer {
                 external_id: external_id.clone(),
                 title: title.clone(),
                 allow: allow.clone(),
+                metadata: metadata.clone(),
                 chunk,
                 dense,
                 sparse,
@@ -224,11 +252,60 @@ impl Indexer {
         if supersedes {
             self.store.delete_superseded(document, version).await?; // the old version leaves after the new is in
         }
-        self.ledger.commit(document, &title, chunks.len()).await?;
+        if let Some(likeness) = &likeness {
+            self.ledger.sign(document, collection, likeness.signature()).await?;
+        }
+        let indexed = IndexedAs { title: &title, chunks: chunks.len(), notices: &notices };
+        self.ledger.commit(document, indexed).await?;
         progress.end();
         Ok(Outcome::Indexed { chunks: chunks.len() })
     }
 
+    /// The document's text: the one that is kept where that is still what it would be, else as its file gives it. None:
+    /// the index has it as it is.
+    async fn text(
+        &self,
+        item: &Item,
+        document: DocumentId,
+        known: &Known,
+        progress: &Progress,
+    ) -> Result<Option<Text>, IngestError> {
+        if item.reading == Reading::Kept
+            && let Some(extracted) = self.kept_text(document, known).await?
+        {
+            if known.is_current(known.content_hash(), self.store.generation()) {
+                return Ok(None);
+            }
+            let (allow, metadata) = known.said()?;
+            let (hash, title) = (known.content_hash().to_owned(), known.title().to_owned());
+            return Ok(Some(Text { hash, extracted, title, allow, metadata }));
+        }
+        let file = self.read(&self.find(item)?, &item.origin).await?;
+        if item.reading == Reading::Origin && known.is_current(&file.hash, self.store.generation()) {
+            return Ok(None);
+        }
+        progress.stage(Stage::Extracting);
+        let unchanged = known.content_hash() == file.hash;
+        let extracted = match if unchanged { self.kept_text(document, known).await? } else { None } {
+            Some(extracted) => extracted,
+            None => progress.or_stop(self.reader.read(&item.origin.name(&item.external_id), file.bytes)).await??,
+        };
+        let sidecar = file.sidecar.map_err(MetaError::Sidecar)?;
+        let said: Said = meta::said(extracted.front_matter.as_ref(), sidecar.as_deref())?;
+        let said = meta::or_else(said, &item.origin.defaults())?;
+        let metadata = Metadata {
+            tags: said.tags.unwrap_or_default(),
+            date: said.date.or(file.changed_at),
+            language: said.language.or_else(|| extracted.language.clone()),
+        };
+        let title = item
+            .origin
+            .title()
+            .or(said.title)
+            .or_else(|| extracted.title.clone())
+            .unwrap_or_else(|| item.origin.file_name(&item.external_id));
+        Ok(Some(Text { hash: file.hash, extracted, title, allow: said.allow, metadata }))
+    }
     /// Takes the document out of the index, then out of the ledger.
     async fn remove(&self, document: DocumentId) -> Result<(), IngestError> {
         self.store.delete_document(document).await?;
@@ -275,18 +352,27 @@ impl Indexer {
         }
     }
 
+    /// Of what it is made from, as far as the file system knows.
+    fn size(&self, item: &Item) -> u64 {
+        std::fs::metadata(self.place(item)).map_or(0, |metadata| metadata.len())
+    }
+
     async fn read(&self, found: &Found, origin: &Origin) -> Result<File, IngestError> {
         let (found, origin, limits) = (found.clone(), origin.clone(), self.source_limits);
         blocking(move || {
             let read = source::read(&found, &limits);
-            let (bytes, sidecar, said) = match origin {
-                Origin::File { said, .. } => {
+            let (bytes, sidecar, defaults) = match origin {
+                Origin::File { defaults, .. } => {
                     let bytes = read?;
-                    (bytes, source::read_sidecar(&found, &limits).map_err(|error| error.to_string()), said.to_text())
+                    (
+                        bytes,
+                        source::read_sidecar(&found, &limits).map_err(|error| error.to_string()),
+                        defaults.to_text(),
+                    )
                 }
                 Origin::Upload(upload) => {
                     let hash = upload.content_hash();
-                    return Ok(File { bytes: read?, sidecar: Ok(upload.sidecar), hash });
+                    return Ok(File { bytes: read?, sidecar: Ok(upload.sidecar), hash, changed_at: None });
                 }
                 Origin::Source(brought) => {
                     let hash = brought.content_hash();
@@ -297,7 +383,7 @@ impl Indexer {
                         }
                     })?;
                     let sidecar = brought.sidecar_error.map_or(Ok(brought.sidecar), Err);
-                    return Ok(File { bytes, sidecar, hash });
+                    return Ok(File { bytes, sidecar, hash, changed_at: None });
                 }
             };
             let mut beside = match &sidecar {
@@ -305,30 +391,38 @@ impl Indexer {
                 Err(_) => b"\0unreadable".to_vec(),
                 Ok(Some(beside)) => [b"\0", beside.as_bytes()].concat(),
             };
-            if !said.is_empty() {
-                beside.extend([b"\0said", said.as_bytes()].concat());
+            if !defaults.is_empty() {
+                beside.extend([b"\0said", defaults.as_bytes()].concat());
             }
             let hash = if beside.is_empty() { sha256(&bytes) } else { sha256(&[bytes.as_slice(), &beside].concat()) };
-            Ok(File { bytes, sidecar, hash })
+            Ok(File { bytes, sidecar, hash, changed_at: source::changed_at(&found) })
         })
         .await?
     }
 
-    async fn extract(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        sidecar: Result<Option<String>, String>,
-    ) -> Result<(Extracted, Allow), IngestError> {
-        let extracted = self.reader.read(name, bytes).await?;
-        let sidecar = sidecar.map_err(MetaError::Sidecar)?;
-        let allow = meta::allow(extracted.front_matter.as_ref(), sidecar.as_deref())?;
-        Ok((extracted, allow))
+    /// The text that is kept of the document, where it would be extracted in the same way today.
+    async fn kept_text(&self, document: DocumentId, known: &Known) -> Result<Option<Extracted>, IngestError> {
+        let Some(version) = known.last() else { return Ok(None) };
+        match self.ledger.text(document, version).await? {
+            Some(kept) if kept.extraction == self.extraction => {
+                Ok(blocking(move || texts::unpack(&kept.body)).await?.ok()) // A damaged one is extracted anew.
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
-    async fn split(&self, title: &str, extracted: Extracted) -> Result<Vec<Chunk>, IngestError> {
+    /// The text as it is kept, and what a reader should know of it, as the ledger has that.
+    async fn kept(&self, extracted: Extracted) -> Result<(Extracted, Vec<u8>, String), IngestError> {
+        let notices: Vec<Notice> = extracted.notes.iter().copied().map(Notice::from).collect();
+        let notices = serde_json::to_string(&notices).expect("notices are made of texts and numbers");
+        let packed = blocking(move || texts::pack(&extracted).map(|body| (extracted, body))).await?;
+        let (extracted, body) = packed.map_err(IngestError::Text)?;
+        Ok((extracted, body, notices))
+    }
+
+    async fn split(&self, title: &str, extracted: Extracted) -> Result<(Vec<Chunk>, Option<Likeness>), IngestError> {
         let (chunker, title) = (Arc::clone(&self.chunker), title.to_owned());
-        Ok(blocking(move || chunker.split(&title, &extracted)).await?)
+        Ok(blocking(move || (chunker.split(&title, &extracted), Likeness::of(&extracted.text))).await?)
     }
 }
 

@@ -21,8 +21,8 @@ pub enum Origin {
         /// What it was called by whoever named it, where that alone tells its kind.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         named: Option<String>,
-        #[serde(default, skip_serializing_if = "Said::is_nothing")]
-        said: Said,
+        #[serde(default, skip_serializing_if = "Defaults::is_nothing")]
+        defaults: Defaults,
     },
     /// Bytes that came over HTTP and are kept in the data folder.
     Upload(Upload),
@@ -32,7 +32,7 @@ pub enum Origin {
 
 /// What is said of all documents of a source, unless a document says otherwise itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
+pub struct Defaults {
     /// Groups. Empty: nothing is said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,
@@ -59,8 +59,8 @@ pub struct Brought {
     /// Why there is no telling what the file beside it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sidecar_error: Option<String>,
-    #[serde(default, skip_serializing_if = "Said::is_nothing")]
-    pub said: Said,
+    #[serde(default, skip_serializing_if = "Defaults::is_nothing")]
+    pub defaults: Defaults,
 }
 
 /// What came over HTTP, and what was said of it.
@@ -125,11 +125,11 @@ impl Origin {
     }
 
     /// What its source says of it.
-    pub fn said(&self) -> Said {
+    pub fn defaults(&self) -> Defaults {
         match self {
-            Self::File { said, .. } => said.clone(),
-            Self::Upload(_) => Said::default(),
-            Self::Source(brought) => brought.said.clone(),
+            Self::File { defaults, .. } => defaults.clone(),
+            Self::Upload(_) => Defaults::default(),
+            Self::Source(brought) => brought.defaults.clone(),
         }
     }
 
@@ -145,13 +145,13 @@ impl Origin {
 }
 
 impl Origin {
-    /// Of a file that a walk found for a source which says this.
-    pub fn found(found: &Found, said: &Said) -> Self {
-        Self::File { named: found.named.clone(), said: said.clone() }
+    /// Of a file that a walk found for a source that says this.
+    pub fn found(found: &Found, defaults: &Defaults) -> Self {
+        Self::File { named: found.named.clone(), defaults: defaults.clone() }
     }
 }
 
-impl Said {
+impl Defaults {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
@@ -175,7 +175,7 @@ impl Said {
 impl Brought {
     /// The same if what was brought and all that was said of it is the same.
     pub fn content_hash(&self) -> String {
-        let said = serde_json::json!([self.blob, self.name, self.sidecar, self.sidecar_error, self.said]);
+        let said = serde_json::json!([self.blob, self.name, self.sidecar, self.sidecar_error, self.defaults]);
         sha256(said.to_string().as_bytes())
     }
 }
@@ -238,18 +238,18 @@ mod tests {
     #[test]
     fn an_origin_is_what_it_was_after_it_was_kept() {
         let upload = Upload { blob: "b".into(), name: "a.md".into(), title: Some("T".into()), sidecar: None };
-        let said = Said { allow: vec!["staff".into()], ..Said::default() };
+        let defaults = Defaults { allow: vec!["staff".into()], ..Defaults::default() };
         let brought = Brought {
             source: "wiki".into(),
             blob: "b".into(),
             name: "a.html".into(),
             sidecar: None,
             sidecar_error: None,
-            said: said.clone(),
+            defaults: defaults.clone(),
         };
         for origin in [
-            Origin::File { named: None, said: Said::default() },
-            Origin::File { named: Some("x.md".into()), said },
+            Origin::File { named: None, defaults: Defaults::default() },
+            Origin::File { named: Some("x.md".into()), defaults },
             Origin::Upload(upload),
             Origin::Source(brought),
         ] {
@@ -257,7 +257,7 @@ mod tests {
         }
         assert_eq!(
             Origin::parse(r#"{"from":"file"}"#).unwrap(),
-            Origin::File { named: None, said: Said::default() },
+            Origin::File { named: None, defaults: Defaults::default() },
             "as the ledger's default"
         );
     }

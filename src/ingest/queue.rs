@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
-use super::origin::{Origin, Said, Upload};
+use super::origin::{Defaults, Origin, Upload};
 use super::progress::Progress;
 use super::source::{self, Walk};
 use super::uploads::Uploads;
 use super::{Indexer, IngestError};
 use crate::document::{CollectionName, DocumentId};
 use crate::ledger::{
-    Action, DocumentDetail, DocumentState, JobId, JobKind, Ledger, LedgerError, NewJob, NewWork, Page, Sight,
+    Action, DocumentDetail, DocumentState, JobId, JobKind, Ledger, LedgerError, NewJob, NewWork, Page, Reading, Sight,
 };
 use crate::store::VectorStore;
 
@@ -125,7 +125,8 @@ impl Queue {
             let work = found.iter().map(|found| NewWork {
                 external_id: source::external_id(&found.path),
                 action: Action::Index,
-                origin: Origin::found(found, &walk.said).to_json(),
+                reading: Reading::Origin,
+                origin: Origin::found(found, &walk.defaults).to_json(),
                 blob: String::new(),
                 bytes: found.bytes,
                 stamp: match compare {
@@ -239,6 +240,7 @@ impl Queue {
         let work = uploads.into_iter().map(|(external_id, upload, bytes)| NewWork {
             external_id,
             action: Action::Index,
+            reading: Reading::Origin,
             blob: upload.blob.clone(),
             origin: Origin::Upload(upload).to_json(),
             bytes,
@@ -264,9 +266,34 @@ impl Queue {
             );
         }
         rows.retain(|row| row.state == DocumentState::Rejected.name() || row.state == DocumentState::Waiting.name());
-        let work = rows.into_iter().map(|row| again(row.external_id, &row.origin, row.bytes));
+        let work = rows.into_iter().map(|row| again(row.external_id, Reading::Origin, (&row.origin, row.bytes)));
         let name = "documents that failed";
         self.begin(collection, (JobKind::Retry, name), "", &work.collect::<Vec<_>>()).await
+    }
+
+    /// Queues every document of the collection that is or was indexed, to be brought into this index as it would be made
+    /// today: from its kept text where that would be extracted in the same way.
+    pub async fn reprocess(&self, collection: &CollectionName) -> Result<JobId, LedgerError> {
+        let (kind, name) = (JobKind::Ingest, "every document anew");
+        let new = NewJob { collection, kind, name, skipped: 0, problems: "[]" };
+        let ledger = &self.indexer.ledger;
+        let job = ledger.begin_job(new).await?;
+        let mut after: Option<String> = None;
+        loop {
+            let page = Page { state: None, after: after.as_deref(), limit: PAGE };
+            let rows = ledger.page(collection, Sight::All, page).await?;
+            let Some(last) = rows.last() else { break };
+            after = Some(last.external_id.clone());
+            // What is being brought in already may be newer than what is kept.
+            let reading = |is_open: bool| if is_open { Reading::Origin } else { Reading::Kept };
+            let there = rows.into_iter().filter(|row| row.state != DocumentState::Removed.name());
+            let work: Vec<NewWork> =
+                there.map(|row| again(row.external_id, reading(row.job.is_some()), (&row.origin, row.bytes))).collect();
+            ledger.add_work(&job, job.as_str(), collection, &work, self.indexer.store.generation()).await?;
+        }
+        ledger.listed(&job).await?;
+        self.announce();
+        Ok(job)
     }
 
     /// Queues an uploaded document anew under what is said of it now. None: it is not an upload.
@@ -371,14 +398,16 @@ impl Queue {
 }
 
 fn removal(external_id: String) -> NewWork {
-    let origin = Origin::File { named: None, said: Said::default() }.to_json();
-    NewWork { external_id, action: Action::Remove, origin, blob: String::new(), bytes: 0, stamp: String::new() }
+    let origin = Origin::File { named: None, defaults: Defaults::default() }.to_json();
+    let (action, reading) = (Action::Remove, Reading::Origin);
+    NewWork { external_id, action, reading, origin, blob: String::new(), bytes: 0, stamp: String::new() }
 }
 
-fn again(external_id: String, origin: &str, bytes: i64) -> NewWork {
+fn again(external_id: String, reading: Reading, (origin, bytes): (&str, i64)) -> NewWork {
     let blob = Origin::parse(origin).map(|origin| origin.blob().to_owned()).unwrap_or_default();
     let bytes = u64::try_from(bytes).unwrap_or_default();
-    NewWork { external_id, action: Action::Index, origin: origin.to_owned(), blob, bytes, stamp: String::new() }
+    let (action, origin) = (Action::Index, origin.to_owned());
+    NewWork { external_id, action, reading, origin, blob, bytes, stamp: String::new() }
 }
 
 /// What a job is called that brings in what a walk found.

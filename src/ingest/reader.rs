@@ -89,6 +89,11 @@ impl Reader {
 
     /// The text of a file. `name` helps where the bytes don't say what they are.
     pub async fn read(&self, name: &str, bytes: Vec<u8>) -> Result<Extracted, ReadError> {
+        self.read_weighed(name, bytes).await.map(|(extracted, _)| extracted)
+    }
+
+    /// The text of a file, and the most memory that its child ever had resident, in bytes; 0 where the system doesn't say.
+    pub async fn read_weighed(&self, name: &str, bytes: Vec<u8>) -> Result<(Extracted, u64), ReadError> {
         let _turn = self.turns.acquire().await.expect("the semaphore is never closed");
         let idle = self.idle().pop(); // Apart, so that the lock is not held while a child starts.
         let mut worker = match idle {
@@ -99,10 +104,13 @@ impl Reader {
         match asked {
             Ok(Ok(reply)) => {
                 worker.files += 1;
+                let peak_bytes = worker.peak_bytes().await;
                 if worker.files < FILES_PER_CHILD_MAX {
                     self.idle().push(worker);
                 }
-                reply.map_err(|refusal| ReadError::refused(&refusal.code, refusal.reason))
+                reply
+                    .map(|extracted| (extracted, peak_bytes))
+                    .map_err(|refusal| ReadError::refused(&refusal.code, refusal.reason))
             }
             Ok(Err(_)) => Err(worker.obituary(&self.limits).await),
             Err(_) => {
@@ -149,6 +157,15 @@ impl Worker {
     async fn ask(&mut self, name: &str, bytes: &[u8], reply_bytes_max: u64) -> io::Result<Reply> {
         wire::send(&mut self.input, &Request { name: name.to_owned() }, bytes).await?;
         wire::receive(&mut self.output, reply_bytes_max).await
+    }
+
+    /// The line `VmHWM` of its status (proc_pid_status(5)).
+    async fn peak_bytes(&self) -> u64 {
+        let Some(id) = self.process.id() else { return 0 };
+        let status = tokio::fs::read_to_string(format!("/proc/{id}/status")).await.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        kib.unwrap_or_default() * 1024
     }
 
     /// What a child that is gone died of, as a reason that a person can act on.

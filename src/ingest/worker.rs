@@ -188,7 +188,8 @@ impl Worker {
             Action::Index => {
                 let origin = Origin::parse(&work.origin).map_err(|error| IngestError::Origin(error.to_string()))?;
                 let (collection, external_id) = (work.collection.clone(), work.external_id.clone());
-                indexer.index(&Item { collection, external_id, origin }, progress).await
+                let reading = work.reading;
+                indexer.index(&Item { collection, external_id, origin, reading }, progress).await
             }
             Action::Remove => indexer.remove(work.document).await.map(|()| Outcome::Removed),
             Action::Undo => indexer.undo(work.document).await.map(|()| Outcome::Cancelled),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::work::{Action, Outcome};
+use super::work::{Action, Outcome, Reading};
 use super::{JobId, Ledger, LedgerError, ROWS_PER_STATEMENT, now_ms, sql};
 use crate::document::{CollectionName, DocumentId};
 
@@ -11,6 +11,7 @@ use crate::document::{CollectionName, DocumentId};
 pub struct NewWork {
     pub external_id: String,
     pub action: Action,
+    pub reading: Reading,
     /// Where it comes from, as JSON.
     pub origin: String,
     /// The stored upload that it needs. Empty: none.
@@ -47,6 +48,7 @@ impl Ledger {
                 json!({
                     "id": DocumentId::new(collection, &new.external_id).to_string(), "action": new.action.name(),
                     "origin": new.origin, "blob": new.blob, "bytes": new.bytes, "stamp": new.stamp,
+                    "reading": new.reading.name(),
                 })
             });
             let rows = Value::from_iter(rows).to_string();
@@ -77,11 +79,11 @@ impl Ledger {
             .await
             .map_err(sql(WHAT))?;
         let inserted = sqlx::query(
-            "INSERT INTO work (job, lane, document, action, origin, blob, bytes, stamp, state, queued_at_ms)
-             SELECT ?1, ?2, d.id, new.value->>'action', new.value->>'origin', new.value->>'blob',
+            "INSERT INTO work (job, lane, document, action, reading, origin, blob, bytes, stamp, state, queued_at_ms)
+             SELECT ?1, ?2, d.id, new.value->>'action', new.value->>'reading', new.value->>'origin', new.value->>'blob',
                     new.value->>'bytes', new.value->>'stamp', 'queued', ?3
              FROM json_each(?4) AS new JOIN documents d ON d.id = new.value->>'id'
-             WHERE NOT (d.state = 'indexed' AND d.generation = ?5 AND d.stamp <> '' AND d.begun_version = d.version
+             WHERE new.value->>'reading' = 'kept' OR NOT (d.state = 'indexed' AND d.generation = ?5 AND d.stamp <> '' AND d.begun_version = d.version
                         AND d.stamp = new.value->>'stamp' AND d.origin = new.value->>'origin'
                         AND NOT EXISTS (SELECT 1 FROM work o WHERE o.document = d.id AND o.state <> 'ended'))
              ON CONFLICT (job, document) DO NOTHING",

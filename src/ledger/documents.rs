@@ -75,6 +75,10 @@ pub struct DocumentDetail {
     pub bytes: i64,
     /// A JSON list of groups.
     pub allow: String,
+    /// JSON: a [`Metadata`](crate::document::Metadata).
+    pub metadata: String,
+    /// A JSON list of what a reader should know of its text.
+    pub notices: String,
     pub code: String,
     pub reason: String,
     pub changed_at_ms: i64,
@@ -116,16 +120,16 @@ pub struct StateCount {
 
 const DETAIL: &str =
     "SELECT id, collection, external_id, origin, CASE state WHEN 'new' THEN 'queued' ELSE state END AS state,
-    version, title, chunks, bytes, allow, code, reason, changed_at_ms, job, stage, chunks_done, chunks_total, failures,
+    version, title, chunks, bytes, allow, metadata, notices, code, reason, changed_at_ms, job, stage, chunks_done, chunks_total, failures,
     class, next_try_at_ms, heartbeat_at_ms FROM shown";
 
 /// `?2` is NULL where everything is seen, else a JSON list of groups.
-const SEEN: &str = "(?2 IS NULL OR (chunks > 0 AND (allow = '[]' OR EXISTS (
+pub(super) const SEEN: &str = "(?2 IS NULL OR (chunks > 0 AND (allow = '[]' OR EXISTS (
     SELECT 1 FROM json_each(allow) AS a JOIN json_each(?2) AS g ON a.value = g.value))))";
 
 impl Sight<'_> {
     /// The groups of whoever sees only what answers. `Reach::Everything` belongs to callers that see all.
-    fn groups(&self) -> Option<String> {
+    pub(super) fn groups(&self) -> Option<String> {
         match self {
             Self::All => None,
             Self::Answering(scope) => match scope.reach() {

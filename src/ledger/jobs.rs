@@ -140,6 +140,8 @@ pub struct Job {
     pub bytes: i64,
     /// Of documents that ended, and of the share that is done of the others.
     pub bytes_done: i64,
+    /// Chunks in the index, those of documents that are still worked on among them.
+    pub chunks_done: i64,
     pub indexed: i64,
     pub access_changed: i64,
     pub unchanged: i64,
@@ -184,7 +186,9 @@ const JOB: &str = "SELECT j.*,
     (SELECT COUNT(*) FROM work w WHERE w.job = j.id AND w.state = 'working') AS working,
     (SELECT COUNT(*) FROM work w WHERE w.job = j.id AND w.state = 'waiting') AS waiting,
     j.bytes_ended + (SELECT COALESCE(SUM(w.bytes * w.chunks_done / MAX(w.chunks_total, 1)), 0)
-                     FROM work w WHERE w.job = j.id AND w.state = 'working') AS bytes_done
+                     FROM work w WHERE w.job = j.id AND w.state = 'working') AS bytes_done,
+    j.chunks + (SELECT COALESCE(SUM(w.chunks_done), 0)
+                FROM work w WHERE w.job = j.id AND w.state = 'working') AS chunks_done
     FROM jobs j";
 
 impl Ledger {

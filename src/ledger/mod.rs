@@ -12,7 +12,9 @@ mod keys;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod uploads;
+mod vectors;
 mod work;
 
 use std::path::Path;
@@ -24,10 +26,13 @@ pub use jobs::{Ended, Job, JobId, JobKind, JobState, NewJob};
 pub use keys::{KeyRow, NewKey};
 pub use sources::{Before, Missing};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-pub use work::{Action, Beat, Outcome, Retry, Work};
+
+pub use texts::{Alike, KeptText, Signature};
+pub use vectors::Vectors;
+pub use work::{Action, Beat, Outcome, Reading, Retry, Work};
 
 use crate::caller::{Allow, Group};
-use crate::document::{CollectionName, DocumentId, Version};
+use crate::document::{CollectionName, DocumentId, Metadata, Version};
 use crate::error::Class;
 
 /// Rows that one statement brings in.
@@ -48,6 +53,8 @@ pub struct Known {
     text_hash: String,
     generation: String,
     allow: String,
+    metadata: String,
+    title: String,
     begun_version: i64,
     begun_content_hash: String,
     begun_generation: String,
@@ -61,6 +68,7 @@ pub struct Content<'a> {
     /// Of its title and text.
     pub text_hash: &'a str,
     pub allow: &'a Allow,
+    pub metadata: &'a Metadata,
 }
 
 impl Known {
@@ -74,9 +82,35 @@ impl Known {
         self.has_points(generation) && self.text_hash == text_hash
     }
 
-    /// Whether the index may hold points that other people than these may see.
-    pub fn allows_others(&self, allow: &Allow) -> bool {
-        self.begun_version.max(self.version) > 0 && self.allow != groups_to_json(allow)
+    /// Whether the index may hold points that other people than these may see, or that say something else of it.
+    pub fn says_otherwise(&self, allow: &Allow, metadata: &Metadata) -> bool {
+        let (allow, metadata) = (groups_to_json(allow), metadata_to_json(metadata));
+        self.begun_version.max(self.version) > 0 && (self.allow != allow || self.metadata != metadata)
+    }
+
+    /// What was said of it when it was last looked at.
+    pub fn said(&self) -> Result<(Allow, Metadata), LedgerError> {
+        const WHAT: &str = "look a document up";
+        let unknown = |found: &str| LedgerError::Unknown { what: WHAT, found: found.to_owned() };
+        let groups: Vec<String> = serde_json::from_str(&self.allow).map_err(|_| unknown(&self.allow))?;
+        let allow = groups.iter().map(|name| name.parse().map_err(|_| unknown(name))).collect::<Result<_, _>>()?;
+        let metadata = serde_json::from_str(&self.metadata).map_err(|_| unknown(&self.metadata))?;
+        Ok((allow, metadata))
+    }
+
+    /// Of what was last finished.
+    pub fn content_hash(&self) -> &str {
+        &self.content_hash
+    }
+
+    /// Of what was last finished, too.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// The version that was last finished, whichever index its points are in. Its text is kept.
+    pub fn last(&self) -> Option<Version> {
+        (self.state == "indexed" && self.version > 0).then_some(Version(self.version))
     }
 
     /// Whether a later version than the finished one was begun: some of its points may be there.
@@ -100,6 +134,15 @@ impl Known {
 pub struct Claim {
     pub version: Version,
     pub supersedes: bool,
+}
+
+/// What a document is indexed as.
+#[derive(Debug, Clone, Copy)]
+pub struct IndexedAs<'a> {
+    pub title: &'a str,
+    pub chunks: usize,
+    /// What a reader should know of its text, as a JSON list.
+    pub notices: &'a str,
 }
 
 /// What is left in the index of a document that is rejected.
@@ -144,6 +187,10 @@ impl LedgerError {
 /// The groups as the ledger writes them: a JSON list, sorted.
 fn groups_to_json<'a>(groups: impl IntoIterator<Item = &'a Group>) -> String {
     serde_json::Value::from_iter(groups.into_iter().map(Group::as_str)).to_string()
+}
+
+fn metadata_to_json(metadata: &Metadata) -> String {
+    serde_json::to_string(metadata).expect("metadata is made of texts and numbers")
 }
 
 /// Milliseconds since 1970, UTC.
@@ -203,8 +250,8 @@ impl Ledger {
     /// What is known of a queued document.
     pub async fn known(&self, document: DocumentId) -> Result<Known, LedgerError> {
         sqlx::query_as(
-            "SELECT state, version, content_hash, text_hash, generation, allow, begun_version, begun_content_hash,
-                    begun_generation
+            "SELECT state, version, content_hash, text_hash, generation, allow, metadata, title, begun_version,
+                    begun_content_hash, begun_generation
              FROM documents WHERE id = ?",
         )
         .bind(document.to_string())
@@ -228,13 +275,14 @@ impl Ledger {
         let version = if again { known.begun_version } else { known.begun_version.max(known.version) + 1 };
         sqlx::query(
             "UPDATE documents SET begun_version = ?, begun_content_hash = ?, begun_text_hash = ?,
-             begun_generation = ?, allow = ? WHERE id = ?",
+             begun_generation = ?, allow = ?, metadata = ? WHERE id = ?",
         )
         .bind(version)
         .bind(content.hash)
         .bind(content.text_hash)
         .bind(generation)
         .bind(groups_to_json(content.allow))
+        .bind(metadata_to_json(content.metadata))
         .bind(document.to_string())
         .execute(&self.pool)
         .await
@@ -242,44 +290,53 @@ impl Ledger {
         Ok(Claim { version: Version(version), supersedes: version > 1 })
     }
 
-    /// Notes that the same text is now for these people. Call it only when its points say so durably.
-    pub async fn set_allow(&self, document: DocumentId, content: Content<'_>) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE documents SET content_hash = ?, allow = ?, changed_at_ms = ? WHERE id = ?")
+    /// Notes that something else is said of the same text. Call it only when its points say so durably.
+    pub async fn describe(&self, document: DocumentId, content: Content<'_>) -> Result<(), LedgerError> {
+        sqlx::query("UPDATE documents SET content_hash = ?, allow = ?, metadata = ?, changed_at_ms = ? WHERE id = ?")
             .bind(content.hash)
             .bind(groups_to_json(content.allow))
+            .bind(metadata_to_json(content.metadata))
             .bind(now_ms())
             .bind(document.to_string())
             .execute(&self.pool)
             .await
-            .map_err(sql("note who may see a document"))?;
+            .map_err(sql("note what is said of a document"))?;
         Ok(())
     }
 
     /// Notes that the claimed version is in the index, and no other. Call it only when its points are durable.
-    pub async fn commit(&self, document: DocumentId, title: &str, chunks: usize) -> Result<(), LedgerError> {
-        sqlx::query(
-            "UPDATE documents SET state = 'indexed', title = ?, chunks = ?, code = '', reason = '', changed_at_ms = ?,
-             version = begun_version, content_hash = begun_content_hash, text_hash = begun_text_hash,
-             generation = begun_generation WHERE id = ?",
+    pub async fn commit(&self, document: DocumentId, indexed: IndexedAs<'_>) -> Result<(), LedgerError> {
+        const WHAT: &str = "note a document as indexed";
+        let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
+        let (version,): (i64,) = sqlx::query_as(
+            "UPDATE documents SET state = 'indexed', title = ?, chunks = ?, notices = ?, code = '', reason = '',
+             changed_at_ms = ?, version = begun_version, content_hash = begun_content_hash,
+             text_hash = begun_text_hash, generation = begun_generation WHERE id = ? RETURNING version",
         )
-        .bind(title)
-        .bind(i64::try_from(chunks).unwrap_or(i64::MAX))
+        .bind(indexed.title)
+        .bind(i64::try_from(indexed.chunks).unwrap_or(i64::MAX))
+        .bind(indexed.notices)
         .bind(now_ms())
         .bind(document.to_string())
-        .execute(&self.pool)
+        .fetch_one(&mut *transaction)
         .await
-        .map_err(sql("note a document as indexed"))?;
-        Ok(())
+        .map_err(sql(WHAT))?;
+        texts::forget(&mut transaction, document, Some(version)).await.map_err(sql(WHAT))?;
+        transaction.commit().await.map_err(sql(WHAT))
     }
 
     /// Notes that what was begun after the finished version is gone again. Call it only when its points are.
     pub async fn undo(&self, document: DocumentId) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE documents SET begun_version = version WHERE id = ?")
-            .bind(document.to_string())
-            .execute(&self.pool)
-            .await
-            .map_err(sql("note a version as undone"))?;
-        Ok(())
+        const WHAT: &str = "note a version as undone";
+        let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
+        let (version,): (i64,) =
+            sqlx::query_as("UPDATE documents SET begun_version = version WHERE id = ? RETURNING version")
+                .bind(document.to_string())
+                .fetch_one(&mut *transaction)
+                .await
+                .map_err(sql(WHAT))?;
+        texts::forget(&mut transaction, document, Some(version)).await.map_err(sql(WHAT))?;
+        transaction.commit().await.map_err(sql(WHAT))
     }
 
     /// Notes that the document can't be indexed as it is, and why: for programs, and for people.
@@ -289,10 +346,12 @@ impl Ledger {
         left: Left,
         (code, reason): (&str, &str),
     ) -> Result<(), LedgerError> {
+        const WHAT: &str = "note a document as rejected";
         let kept = match left {
-            Left::Nothing => "chunks = 0, title = ''",
+            Left::Nothing => "chunks = 0, title = '', notices = '[]'",
             Left::Before => "chunks = chunks",
         };
+        let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
         sqlx::query(sqlx::AssertSqlSafe(format!(
             "UPDATE documents SET state = 'rejected', {kept}, code = ?, reason = ?, stamp = '',
              changed_at_ms = ? WHERE id = ?"
@@ -301,31 +360,38 @@ impl Ledger {
         .bind(reason)
         .bind(now_ms())
         .bind(document.to_string())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
-        .map_err(sql("note a document as rejected"))?;
-        Ok(())
+        .map_err(sql(WHAT))?;
+        match left {
+            Left::Nothing => texts::forget(&mut transaction, document, None).await.map_err(sql(WHAT))?,
+            Left::Before => {}
+        }
+        transaction.commit().await.map_err(sql(WHAT))
     }
 
     /// Leaves of the document that it was there. Call it only when none of its points is left.
     pub async fn remove(&self, document: DocumentId) -> Result<(), LedgerError> {
+        const WHAT: &str = "remove a document";
+        let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
         sqlx::query(
             "UPDATE documents SET state = 'removed', content_hash = '', text_hash = '', stamp = '', blob = '',
              version = CASE version WHEN 0 THEN 0 ELSE MAX(version, begun_version) END,
              begun_version = CASE version WHEN 0 THEN 0 ELSE MAX(version, begun_version) END,
-             chunks = 0, code = '', reason = '', changed_at_ms = ? WHERE id = ?",
+             chunks = 0, notices = '[]', code = '', reason = '', changed_at_ms = ? WHERE id = ?",
         )
         .bind(now_ms())
         .bind(document.to_string())
-        .execute(&self.pool)
+        .execute(&mut *transaction)
         .await
-        .map_err(sql("remove a document"))?;
+        .map_err(sql(WHAT))?;
+        texts::forget(&mut transaction, document, None).await.map_err(sql(WHAT))?;
         sqlx::query("DELETE FROM brought WHERE document = ?")
             .bind(document.to_string())
-            .execute(&self.pool)
+            .execute(&mut *transaction)
             .await
-            .map_err(sql("remove a document"))?;
-        Ok(())
+            .map_err(sql(WHAT))?;
+        transaction.commit().await.map_err(sql(WHAT))
     }
 
     /// Each collection that holds a document, by name, counted against one index.

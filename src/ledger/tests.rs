@@ -36,7 +36,8 @@ async fn job(ledger: &Ledger, collection: &str, ids: &[&str]) -> JobId {
 fn wanted(id: &str, stamp: &str) -> NewWork {
     let (external_id, stamp) = (id.to_owned(), stamp.to_owned());
     let origin = r#"{"from":"file"}"#.to_owned();
-    NewWork { external_id, action: Action::Index, origin, blob: String::new(), bytes: 10, stamp }
+    let (action, reading) = (Action::Index, Reading::Origin);
+    NewWork { external_id, action, reading, origin, blob: String::new(), bytes: 10, stamp }
 }
 
 async fn take(ledger: &Ledger) -> Option<Work> {
@@ -46,13 +47,13 @@ async fn take(ledger: &Ledger) -> Option<Work> {
 /// Does the work as if it had indexed a chunk.
 async fn index(ledger: &Ledger, work: &Work) {
     begin(ledger, work, "content").await;
-    ledger.commit(work.document, "Title", 1).await.unwrap();
+    ledger.commit(work.document, IndexedAs { title: "Title", chunks: 1, notices: "[]" }).await.unwrap();
     assert!(ledger.end_work(work, Outcome::Indexed { chunks: 1 }, ("", "")).await.unwrap());
 }
 
 async fn begin(ledger: &Ledger, work: &Work, hash: &str) {
     let known = ledger.known(work.document).await.unwrap();
-    let content = Content { hash, text_hash: hash, allow: &Allow::new() };
+    let content = Content { hash, text_hash: hash, allow: &Allow::new(), metadata: &Metadata::default() };
     ledger.claim(work.document, &known, content, GENERATION).await.unwrap();
 }
 
@@ -100,13 +101,13 @@ async fn a_ledger_of_the_version_before_keeps_what_it_knew_and_unfinished_docume
     assert_eq!(states(&ledger, "docs").await, expected.map(|(id, state)| (id.to_owned(), state.to_owned())));
     let known = ledger.known(DocumentId::new(&name("docs"), "a")).await.unwrap();
     assert!(known.is_current("hash", GENERATION) && !known.is_half_made());
-    assert!(known.allows_others(&Allow::new()), "who may see it is kept");
+    assert!(known.says_otherwise(&Allow::new(), &Metadata::default()), "who may see it is kept");
     // The one that was being worked on has points of its second version, so the next one is the third.
     let (first, second) = (take(&ledger).await.unwrap(), take(&ledger).await.unwrap());
     assert_eq!((first.external_id.as_str(), second.external_id.as_str()), ("c", "d"));
     let known = ledger.known(second.document).await.unwrap();
     assert!(known.is_half_made());
-    let content = Content { hash: "other", text_hash: "other", allow: &Allow::new() };
+    let content = Content { hash: "other", text_hash: "other", allow: &Allow::new(), metadata: &Metadata::default() };
     let claim = ledger.claim(second.document, &known, content, GENERATION).await.unwrap();
     assert_eq!((claim.version, claim.supersedes), (Version(3), true));
     ledger.end_work(&first, Outcome::Unchanged, ("", "")).await.unwrap();

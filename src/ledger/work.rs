@@ -31,6 +31,24 @@ impl Action {
     }
 }
 
+/// What a document is indexed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// What it comes from, which may have changed.
+    Origin,
+    /// The text that is kept of it will do, where it would be extracted in the same way today.
+    Kept,
+}
+
+impl Reading {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Origin => "origin",
+            Self::Kept => "kept",
+        }
+    }
+}
+
 /// How the work on a document ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
@@ -72,6 +90,7 @@ pub struct Work {
     pub collection: CollectionName,
     pub external_id: String,
     pub action: Action,
+    pub reading: Reading,
     pub origin: String,
     pub bytes: u64,
     pub failures: u32,
@@ -86,6 +105,7 @@ struct WorkRow {
     collection: String,
     external_id: String,
     action: String,
+    reading: String,
     origin: String,
     bytes: i64,
     failures: i64,
@@ -122,6 +142,10 @@ impl WorkRow {
                 .into_iter()
                 .find(|action| action.name() == self.action)
                 .ok_or_else(|| unknown(&self.action))?,
+            reading: [Reading::Origin, Reading::Kept]
+                .into_iter()
+                .find(|reading| reading.name() == self.reading)
+                .ok_or_else(|| unknown(&self.reading))?,
             external_id: self.external_id,
             origin: self.origin,
             bytes: u64::try_from(self.bytes).unwrap_or_default(),
@@ -173,8 +197,8 @@ impl Ledger {
             sqlx::query(statement).bind(number).bind(now).execute(&mut *transaction).await.map_err(sql(WHAT))?;
         }
         let row: WorkRow = sqlx::query_as(
-            "SELECT w.number, w.attempt, w.job, w.document, d.collection, d.external_id, w.action, w.origin, w.bytes,
-                    w.failures
+            "SELECT w.number, w.attempt, w.job, w.document, d.collection, d.external_id, w.action, w.reading, w.origin,
+                    w.bytes, w.failures
              FROM work w JOIN documents d ON d.id = w.document WHERE w.number = ?",
         )
         .bind(number)

@@ -3,6 +3,7 @@
 //! What is promised with status 202 is on the disk. What is removed can't be found any more when the response is sent.
 
 mod receive;
+pub mod text;
 pub mod wire;
 
 use std::sync::Arc;
@@ -21,11 +22,12 @@ use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 use crate::caller::{Caller, Scope};
 use crate::document::{CollectionName, DocumentId};
+use crate::ingest::likeness::near;
 use crate::ingest::origin::Upload;
 use crate::ingest::queue::Accepted;
 use crate::ledger::{DocumentDetail, DocumentState, Page, Sight};
 use receive::{Body, external_id, receive};
-use wire::{AcceptedWire, BulkWire, DocumentWire, DocumentsWire, MetadataWire, sidecar};
+use wire::{AcceptedWire, Beside, BulkWire, DocumentWire, DocumentsWire, MetadataWire, NearWire};
 
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
@@ -42,6 +44,12 @@ pub(super) struct PutQuery {
     title: Option<String>,
     /// The groups that may see it, between commas.
     allow: Option<String>,
+    /// Between commas.
+    tags: Option<String>,
+    /// RFC 3339, or a date alone.
+    date: Option<String>,
+    /// ISO 639-1.
+    language: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
@@ -74,6 +82,18 @@ pub(super) struct PatchRequest {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<Vec<String>>)]
     allow: Option<Option<Vec<String>>>,
+    /// `null`: the tags that the document names itself.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<Vec<String>>)]
+    tags: Option<Option<Vec<String>>>,
+    /// `null`: the date that the document gives itself.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    date: Option<Option<String>>,
+    /// `null`: the language that the document says or is taken for.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>)]
+    language: Option<Option<String>>,
 }
 
 /// Tells `null` from nothing.
@@ -117,8 +137,11 @@ pub(super) async fn put(
         return Err(ApiError::invalid(Some("file"), "the form must have one file: POST takes several"));
     };
     metadata.title = query.title.or(metadata.title);
-    metadata.allow =
-        query.allow.map(|names| names.split(',').map(|n| n.trim().to_owned()).collect()).or(metadata.allow);
+    let list = |names: String| names.split(',').map(|name| name.trim().to_owned()).collect();
+    metadata.allow = query.allow.map(list).or(metadata.allow);
+    metadata.tags = query.tags.map(list).or(metadata.tags);
+    metadata.date = query.date.or(metadata.date);
+    metadata.language = query.language.or(metadata.language);
     let upload = came.upload(&id, &metadata)?;
     let accepted = service.queue.upload(&collection, &id, upload).await?;
     accepted_response(&service, (&collection, &id), accepted, query.wait).await
@@ -225,8 +248,11 @@ pub(super) async fn get(
     Path((collection, id)): Path<(String, String)>,
 ) -> Result<Json<DocumentWire>, ApiError> {
     let (name, scope) = readable(&authorized, &collection)?;
-    let row = service.ledger.document(DocumentId::new(&name, &id), sight(&authorized, &scope)).await?;
-    row.map(|row| Json(row.into())).ok_or_else(ApiError::document_not_found)
+    let (document, sight) = (DocumentId::new(&name, &id), sight(&authorized, &scope));
+    let row = service.ledger.document(document, sight).await?.ok_or_else(ApiError::document_not_found)?;
+    let near = near(&service.ledger, document, sight).await?;
+    let near_duplicates = Some(near.into_iter().map(NearWire::from).collect());
+    Ok(Json(DocumentWire { near_duplicates, ..row.into() }))
 }
 
 /// Changes what is said of an uploaded document.
@@ -259,13 +285,21 @@ pub(super) async fn patch(
     let row = service.ledger.document(DocumentId::new(&name, &id), Sight::All).await?;
     let row = row.filter(|row| row.state != DocumentState::Removed.name()).ok_or_else(ApiError::document_not_found)?;
     let allow = request.allow.map(|names| names.as_deref().map(receive::allow).transpose()).transpose()?;
+    let tags = request.tags.map(|names| names.as_deref().map(receive::tags).transpose()).transpose()?;
+    let date = request.date.map(|text| text.as_deref().map(receive::date).transpose()).transpose()?;
+    let language = request.language.map(|name| name.as_deref().map(receive::language).transpose()).transpose()?;
     let change = |upload: &mut Upload| {
         if let Some(title) = request.title {
             upload.title = title.filter(|title| !title.trim().is_empty());
         }
-        if let Some(allow) = allow {
-            upload.sidecar = allow.as_ref().map(sidecar);
-        }
+        let before = Beside::of(upload);
+        let beside = Beside {
+            allow: allow.unwrap_or(before.allow),
+            tags: tags.unwrap_or(before.tags),
+            date: date.unwrap_or(before.date),
+            language: language.unwrap_or(before.language),
+        };
+        upload.sidecar = beside.text();
     };
     let accepted = service.queue.describe(&name, &row, change).await?.ok_or_else(|| {
         let message = "the document is a file on the server: its front matter, or the .meta.toml beside it, says this";

@@ -244,6 +244,28 @@ pub(super) async fn retry(
     Ok((StatusCode::ACCEPTED, Json(JobBegun { job })))
 }
 
+/// Brings every document of a collection into the index as it would be made today.
+#[utoipa::path(
+    post,
+    path = "/v1/collections/{collection}/reprocess",
+    tag = "jobs",
+    params(("collection" = String, Path, description = "Which documents")),
+    security(("key" = ["ingest"])),
+    responses(
+        (status = 202, description = "The job that does it", body = JobBegun),
+        (status = 404, description = "No such collection", body = ErrorBody)
+    )
+)]
+pub(super) async fn reprocess(
+    State(service): State<Arc<Service>>,
+    authorized: Authorized<auth::Ingest>,
+    Path(collection): Path<String>,
+) -> Result<(StatusCode, Json<JobBegun>), ApiError> {
+    let collection = writable(&authorized.caller, &collection)?;
+    let job = service.queue.reprocess(&collection).await?.to_string();
+    Ok((StatusCode::ACCEPTED, Json(JobBegun { job })))
+}
+
 /// A job of a collection that the caller may use: one of others is not there.
 async fn find(service: &Service, caller: &Caller, id: &str) -> Result<(JobId, Job), ApiError> {
     let id: JobId = id.parse().map_err(|_| ApiError::job_not_found())?;

@@ -170,6 +170,8 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(jobs::ingest))
         .routes(routes!(sources::ingest))
         .routes(routes!(jobs::retry))
+        .routes(routes!(jobs::reprocess))
+        .routes(routes!(documents::text::text))
         .routes(routes!(documents::list, documents::post).layer(DefaultBodyLimit::disable()))
         .routes(
             routes!(documents::get, documents::put, documents::patch, documents::delete)

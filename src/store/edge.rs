@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
 use async_trait::async_trait;
@@ -26,7 +27,7 @@ use super::payload::{self, BM25, DENSE, key};
 use super::{Counts, Point, Query, StoreError, VectorStore};
 use crate::caller::{Allow, Scope};
 use crate::config;
-use crate::document::{CollectionName, DocumentId, Hit, Version};
+use crate::document::{CollectionName, DocumentId, Hit, Metadata, Version};
 use crate::embed::{SparseVector, cosine};
 use crate::tasks::blocking;
 
@@ -39,6 +40,9 @@ pub struct EdgeStore {
     generation: String,
     hnsw_ef: usize,
     free_bytes_min: u64,
+    /// How many changes were made, and how many of them are flushed.
+    changes: AtomicU64,
+    flushed: tokio::sync::Mutex<u64>,
 }
 
 impl EdgeStore {
@@ -54,7 +58,34 @@ impl EdgeStore {
         let config = shard_config(dimensions, store);
         let (shard, identity) =
             on_pool("open the index", move || open_shard(&dir, &fingerprint, config, free_bytes_min)).await?;
-        Ok(Self { shard: Arc::new(shard), generation: identity.generation, hnsw_ef, free_bytes_min })
+        Ok(Self {
+            shard: Arc::new(shard),
+            generation: identity.generation,
+            hnsw_ef,
+            free_bytes_min,
+            changes: AtomicU64::new(0),
+            flushed: tokio::sync::Mutex::new(0),
+        })
+    }
+
+    /// Changes the shard, and returns when the change outlives a power cut.
+    ///
+    /// A flush takes tens of writes to the disk, however little has changed, so those who wait for one share the next:
+    /// only the first of them flushes.
+    async fn write(
+        &self,
+        what: &'static str,
+        change: impl FnOnce(&EdgeShard) -> Result<(), OperationError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        self.on_shard(what, change).await?;
+        let own = self.changes.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut flushed = self.flushed.lock().await;
+        if *flushed < own {
+            let all = self.changes.load(Ordering::Acquire); // Those that were made before this flush begins.
+            self.on_shard(what, |shard| shard.flush()).await?;
+            *flushed = all;
+        }
+        Ok(())
     }
 
     async fn on_shard<T: Send + 'static>(
@@ -157,6 +188,9 @@ fn create_payload_indexes(shard: &EdgeShard) -> Result<(), OperationError> {
         (key::COLLECTION, PayloadSchemaType::Keyword),
         (key::DOCUMENT, PayloadSchemaType::Keyword),
         (key::ALLOW, PayloadSchemaType::Keyword),
+        (key::TAGS, PayloadSchemaType::Keyword),
+        (key::LANGUAGE, PayloadSchemaType::Keyword),
+        (key::DATE, PayloadSchemaType::Integer),
         (key::VERSION, PayloadSchemaType::Integer),
     ] {
         shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
@@ -182,12 +216,11 @@ impl VectorStore for EdgeStore {
 
     async fn upsert(&self, points: Vec<Point>) -> Result<(), StoreError> {
         check_disk(self.shard.path(), self.free_bytes_min)?;
-        self.on_shard("store points", move |shard| {
+        self.write("store points", move |shard| {
             let points = points.into_iter().map(point_struct).collect::<Result<Vec<_>, _>>()?;
             shard.update(UpdateOperation::PointOperation(PointOperations::UpsertPoints(
                 PointInsertOperations::PointsList(points.into_iter().map(Into::into).collect()),
-            )))?;
-            shard.flush()
+            )))
         })
         .await
     }
@@ -195,24 +228,23 @@ impl VectorStore for EdgeStore {
     async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError> {
         let superseded = matches(key::VERSION, &json!({ "value": version.0 }));
         let filter = filter(&json!({ "must": [of_document(document)], "must_not": [superseded] }));
-        self.on_shard("delete superseded points", move |shard| delete(shard, filter)).await
+        self.write("delete superseded points", move |shard| delete(shard, filter)).await
     }
 
     async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError> {
         let filter = filter(&json!({ "must": [of_document(document)] }));
-        self.on_shard("delete a document's points", move |shard| delete(shard, filter)).await
+        self.write("delete a document's points", move |shard| delete(shard, filter)).await
     }
 
-    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError> {
+    async fn describe(&self, document: DocumentId, allow: &Allow, metadata: &Metadata) -> Result<(), StoreError> {
         let changed = PayloadOps::SetPayload(SetPayloadOp {
-            payload: Payload([(key::ALLOW.to_owned(), json!(payload::allowed(allow)))].into_iter().collect()),
+            payload: Payload(payload::said(allow, metadata).into_iter().collect()),
             points: None,
             filter: Some(filter(&json!({ "must": [of_document(document)] }))),
             key: None,
         });
-        self.on_shard("change who may see a document", move |shard| {
-            shard.update(UpdateOperation::PayloadOperation(changed))?;
-            shard.flush()
+        self.write("change what is said of a document", move |shard| {
+            shard.update(UpdateOperation::PayloadOperation(changed))
         })
         .await
     }
@@ -287,8 +319,7 @@ fn check_disk(place: &Path, free_bytes_min: u64) -> Result<(), StoreError> {
 }
 
 fn delete(shard: &EdgeShard, filter: Filter) -> Result<(), OperationError> {
-    shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))?;
-    shard.flush()
+    shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
 }
 
 /// The one place where a scope becomes a filter.
@@ -401,7 +432,7 @@ fn sparse(vector: &SparseVector) -> qdrant_edge::SparseVector {
 
 fn point_struct(point: Point) -> Result<PointStruct, OperationError> {
     let id = PointId::Uuid(EdgeUuid::from_bytes(point.document.point(point.version, point.chunk.ordinal).into_bytes()));
-    let payload = payload::write(&point);
+    let payload = Value::Object(payload::write(&point));
     let vectors = Vectors::new_named([
         (DENSE, Vector::new_dense(point.dense)),
         (BM25, Vector::new_sparse(point.sparse.indices, point.sparse.values)?),

@@ -17,12 +17,12 @@ pub use edge::EdgeStore;
 pub use qdrant::QdrantStore;
 
 use crate::caller::{Allow, Scope};
-use crate::document::{Chunk, CollectionName, DocumentId, Hit, Version};
+use crate::document::{Chunk, CollectionName, DocumentId, Hit, Metadata, Version};
 use crate::embed::SparseVector;
 use crate::error::Class;
 
 /// Part of an index's fingerprint: changes when points carry something else than before.
-pub const POINT_VERSION: &str = "2";
+pub const POINT_VERSION: &str = "3";
 
 /// One chunk with its vectors, ready to be found.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Point {
     pub title: String,
     /// Who may see the document; the same for all its chunks.
     pub allow: Allow,
+    /// The same for all its chunks, too.
+    pub metadata: Metadata,
     pub chunk: Chunk,
     pub dense: Vec<f32>,
     pub sparse: SparseVector,
@@ -80,8 +82,8 @@ pub trait VectorStore: Send + Sync {
     /// Drops every point of the document.
     async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError>;
 
-    /// Changes who may see the document, at once and without its vectors.
-    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError>;
+    /// Changes who may see the document and what is said of it, at once and without its vectors.
+    async fn describe(&self, document: DocumentId, allow: &Allow, metadata: &Metadata) -> Result<(), StoreError>;
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError>;
 
@@ -106,7 +108,8 @@ pub trait VectorStore: Send + Sync {
 pub enum StoreError {
     #[error(
         "open the index {place}: it was made by\n  {found}\nand this configuration is\n  {wanted}\nTheir vectors can't \
-         be compared. Go back to the old settings, or index anew with `cairn ingest --rebuild PATH…`{beside}"
+         be compared. Go back to the old settings, bring all documents along with `cairn ingest --reprocess`, or begin \
+         anew with `cairn ingest --rebuild PATH…`{beside}"
     )]
     OtherFingerprint {
         place: String,

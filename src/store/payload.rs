@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Point;
 use crate::caller::{Allow, Reach};
-use crate::document::{Chunk, Hit, Span, Version};
+use crate::document::{Chunk, Hit, Metadata, Span, Version};
 use crate::embed::SparseVector;
 
 pub(super) mod key {
@@ -14,6 +14,9 @@ pub(super) mod key {
     pub(in crate::store) const DOCUMENT: &str = "document";
     pub(in crate::store) const VERSION: &str = "version";
     pub(in crate::store) const ALLOW: &str = "allow";
+    pub(in crate::store) const TAGS: &str = "tags";
+    pub(in crate::store) const DATE: &str = "date";
+    pub(in crate::store) const LANGUAGE: &str = "language";
     pub(super) const EXTERNAL_ID: &str = "external_id";
     pub(super) const TITLE: &str = "title";
     pub(super) const ORDINAL: &str = "ordinal";
@@ -33,12 +36,12 @@ pub(super) const BM25: &str = "bm25";
 const EVERYBODY: &str = "*";
 
 /// The payload of a point.
-pub(super) fn write(point: &Point) -> Value {
-    json!({
+pub(super) fn write(point: &Point) -> Map<String, Value> {
+    let mut payload = said(&point.allow, &point.metadata);
+    let rest = json!({
         key::COLLECTION: point.collection.as_str(),
         key::DOCUMENT: point.document.to_string(),
         key::VERSION: point.version.0,
-        key::ALLOW: allowed(&point.allow),
         key::EXTERNAL_ID: point.external_id,
         key::TITLE: point.title,
         key::ORDINAL: point.chunk.ordinal,
@@ -48,12 +51,26 @@ pub(super) fn write(point: &Point) -> Value {
         key::START: point.chunk.span.start,
         key::END: point.chunk.span.end,
         key::TEXT: point.chunk.text,
-    })
+    });
+    if let Value::Object(rest) = rest {
+        payload.extend(rest);
+    }
+    payload
 }
 
-/// Groups as a point carries them.
-pub(super) fn allowed(allow: &Allow) -> Vec<String> {
-    if allow.is_empty() { vec![EVERYBODY.to_owned()] } else { allow.iter().map(ToString::to_string).collect() }
+/// The part of a payload that may change while the text stays: the same on all points of a document.
+pub(super) fn said(allow: &Allow, metadata: &Metadata) -> Map<String, Value> {
+    let allowed: Vec<String> =
+        if allow.is_empty() { vec![EVERYBODY.to_owned()] } else { allow.iter().map(ToString::to_string).collect() };
+    [
+        (key::ALLOW, json!(allowed)),
+        (key::TAGS, json!(metadata.tags)),
+        (key::DATE, json!(metadata.date)),
+        (key::LANGUAGE, json!(metadata.language)),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
 }
 
 /// What a point must carry one of to be within reach. None: every point is.
@@ -73,6 +90,7 @@ pub(super) fn hit(payload: &Map<String, Value>, score: f32, similarity: f32) -> 
         version: Version(payload.get(key::VERSION)?.as_i64()?),
         external_id: text(payload, key::EXTERNAL_ID)?,
         title: text(payload, key::TITLE)?,
+        metadata: metadata(payload)?,
         chunk: chunk(payload)?,
         score,
         similarity,
@@ -89,9 +107,19 @@ pub(super) fn point(payload: &Map<String, Value>, dense: Vec<f32>, sparse: Spars
         external_id: text(payload, key::EXTERNAL_ID)?,
         title: text(payload, key::TITLE)?,
         allow: groups.filter(|name| *name != EVERYBODY).map(str::parse).collect::<Result<_, _>>().ok()?,
+        metadata: metadata(payload)?,
         chunk: chunk(payload)?,
         dense,
         sparse,
+    })
+}
+
+fn metadata(payload: &Map<String, Value>) -> Option<Metadata> {
+    let tags = payload.get(key::TAGS)?.as_array()?;
+    Some(Metadata {
+        tags: tags.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        date: payload.get(key::DATE).and_then(Value::as_i64), // a store may take null for nothing at all
+        language: text(payload, key::LANGUAGE),
     })
 }
 

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use cairn::caller::{Allow, Caller, Scope};
 use cairn::config::{Config, Environment};
-use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Span, Version};
+use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Metadata, Span, Version};
 use cairn::embed::SparseEmbedder;
 use cairn::error::Class;
 use cairn::store::{EdgeStore, Point, Query, StoreError, VectorStore};
@@ -429,6 +429,7 @@ pub(crate) fn point(collection: &str, document: &str, text: &str, dense: [f32; D
         external_id: document.to_owned(),
         title: format!("Title of {document}"),
         allow: Allow::new(),
+        metadata: Metadata::default(),
         chunk: Chunk {
             ordinal: 0,
             span: Span { start: 0, end: text.len() },

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use cairn::answer::AnswerError;
 use cairn::caller::{Allow, Caller, Collections, Group, Scope};
-use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Span, Version};
+use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Metadata, Span, Version};
 use cairn::embed::{SparseEmbedder, SparseVector};
 use cairn::store::{Counts, Point, Query, StoreError, VectorStore};
 use uuid::Uuid;
@@ -168,7 +168,7 @@ async fn change(
             documents.remove(&id);
         }
         (1, Some(document)) => {
-            store.set_allow(id, &allow).await.unwrap();
+            store.describe(id, &allow, &Metadata::default()).await.unwrap();
             document.allow = allow;
         }
         (_, known) => {
@@ -181,6 +181,7 @@ async fn change(
                 external_id: name.clone(),
                 title: name,
                 allow: allow.clone(),
+                metadata: Metadata::default(),
                 chunk: Chunk {
                     ordinal: 0,
                     span: Span { start: 0, end: TEXTS[text].len() },
@@ -230,8 +231,8 @@ impl VectorStore for Forgetful<'_> {
         self.0.delete_document(document).await
     }
 
-    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError> {
-        self.0.set_allow(document, allow).await
+    async fn describe(&self, document: DocumentId, allow: &Allow, metadata: &Metadata) -> Result<(), StoreError> {
+        self.0.describe(document, allow, metadata).await
     }
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {

@@ -10,10 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cairn::caller::{Allow, Caller};
 use cairn::config::{Config, Environment};
-use cairn::document::{Chunk, CollectionName, DocumentId, Span, Version};
+use cairn::document::{Chunk, CollectionName, DocumentId, Metadata, Span, Version};
 use cairn::embed::SparseEmbedder;
 use cairn::error::Class;
-use cairn::ledger::{Content, Ledger};
+use cairn::ledger::{Content, IndexedAs, Ledger};
 use cairn::migrate::{Event, MigrateError, Migration};
 use cairn::store::{EdgeStore, Point, Query, VectorStore};
 use tempfile::TempDir;
@@ -58,7 +58,7 @@ async fn there_and_back_leaves_the_same_points_and_the_same_documents_indexed() 
     let (gone, hidden) = (document(&collections[0], 3), document(&collections[0], 4));
     bench.second.delete_document(gone).await.unwrap();
     bench.ledger.remove(gone).await.unwrap();
-    bench.second.set_allow(hidden, &["staff".parse().unwrap()].into()).await.unwrap();
+    bench.second.describe(hidden, &["staff".parse().unwrap()].into(), &Metadata::default()).await.unwrap();
     let changed = everything(&bench.second, &collections).await;
     assert_ne!(changed, before);
     let plan = back.plan(&[]).await.unwrap();
@@ -110,7 +110,11 @@ async fn a_source_that_changed_during_an_interruption_is_noticed_and_the_next_ru
     bench.fill(&collection).await;
     let there = bench.there();
     there.copy(&collection, &|_| {}).await.unwrap();
-    bench.first.set_allow(document(&collection, 7), &["staff".parse().unwrap()].into()).await.unwrap();
+    bench
+        .first
+        .describe(document(&collection, 7), &["staff".parse().unwrap()].into(), &Metadata::default())
+        .await
+        .unwrap();
     let error = there.run(&collection, &|_| {}).await.unwrap_err();
     assert!(matches!(error, MigrateError::Differs { .. }), "{error}");
     assert!(error.to_string().contains("doc-7 "), "{error}");
@@ -141,7 +145,7 @@ async fn a_copy_that_lacks_a_document_or_shows_it_to_others_is_no_copy() {
     bench.second.delete_document(document(&collection, DOCUMENTS)).await.unwrap();
     bench.second.upsert((0..CHUNKS).map(|n| point(&collection, 5, n)).collect()).await.unwrap();
     there.verify(&collection, &|_| {}).await.unwrap();
-    bench.second.set_allow(document(&collection, 6), &Allow::new()).await.unwrap();
+    bench.second.describe(document(&collection, 6), &Allow::new(), &Metadata::default()).await.unwrap();
     let error = there.verify(&collection, &|_| {}).await.unwrap_err().to_string();
     assert!(error.contains("of doc-6 is another in the copy"), "{error}");
     assert_eq!(indexed(&there.plan(&[]).await.unwrap()), [("a", DOCUMENTS)], "nothing counts as moved");
@@ -300,9 +304,11 @@ impl Bench {
         let document = DocumentId::new(collection, external_id);
         self.ledger.queue(collection, &[external_id]).await.unwrap();
         let known = self.ledger.known(document).await.unwrap();
-        let content = Content { hash: "content", text_hash: "text", allow: &Allow::new() };
+        let content =
+            Content { hash: "content", text_hash: "text", allow: &Allow::new(), metadata: &Metadata::default() };
         self.ledger.claim(document, &known, content, generation).await.unwrap();
-        self.ledger.commit(document, "Title", CHUNKS as usize).await.unwrap();
+        let indexed = IndexedAs { title: "Title", chunks: CHUNKS as usize, notices: "[]" };
+        self.ledger.commit(document, indexed).await.unwrap();
     }
 }
 
@@ -339,6 +345,7 @@ fn point(collection: &CollectionName, number: u32, ordinal: u32) -> Point {
         } else {
             Allow::new()
         },
+        metadata: Metadata { tags: ["a".into()].into(), date: Some(i64::from(ordinal)), language: None },
         chunk: Chunk {
             ordinal,
             span: Span { start: 0, end: text.len() },

@@ -3,6 +3,7 @@
 
 mod answering;
 mod ingesting;
+mod keeping;
 mod prompting;
 mod queueing;
 

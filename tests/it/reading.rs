@@ -1,7 +1,10 @@
 //! Files that nobody vouches for, read by the real child process: what they say, and that a file which crashes it, holds
 //! it up, makes it grow or lies costs that file only, within its limits.
 
+use std::fs;
 use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
 use cairn::config::Config;
@@ -9,7 +12,9 @@ use cairn::ingest::extract::Extracted;
 use cairn::ingest::reader::{ReadError, Reader};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
+use serde_json::json;
 
+use crate::harness::process::run;
 use crate::harness::{Sandbox, chunk_count, models_dir, rows, search};
 
 const MIB: usize = 1 << 20;
@@ -219,4 +224,48 @@ async fn a_rejected_file_takes_its_former_text_with_it_and_leaves_the_others() {
     let row = rows(&app).await.into_iter().find(|row| row.external_id.ends_with("report.pdf")).unwrap();
     assert_eq!(row.state, "rejected");
     assert!(row.reason.contains("damaged") || row.reason.contains("whole PDF"), "{}", row.reason);
+}
+
+/// Makes a pipe, which whoever opens it would wait for.
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_folder_made_to_do_harm_ends_with_each_file_accounted_for_and_nothing_from_outside_it() {
+    let sandbox = Sandbox::new();
+    let outside = sandbox.path("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("secret.md"), "# Secret\n\nThe canary sings at noon.\n").unwrap();
+    let docs = sandbox.docs();
+    symlink(&outside, docs.join("folder")).unwrap();
+    symlink(outside.join("secret.md"), docs.join("secret.md")).unwrap();
+    symlink(&docs, docs.join("loop")).unwrap();
+    symlink("/dev/zero", docs.join("zero.txt")).unwrap();
+    pipe(&docs.join("pipe.md"));
+    fs::create_dir(docs.join("folder.md")).unwrap();
+    fs::File::create(docs.join("sparse.txt")).unwrap().set_len(5 << 30).unwrap();
+    let odd = [
+        "-rf.md",
+        "new\nline.md",
+        "esc\u{1b}[31m.md",
+        "ünïcödé 🦉.md",
+        "a b'\"$(x)`.md",
+        &format!("{}.md", "n".repeat(250)),
+    ];
+    for name in odd {
+        sandbox.write(name, "# Owl\n\nThe owl waits in the barn.\n");
+    }
+    sandbox.write("members.zip", zip(&[("../../up.md", b"Up."), ("/root.md", b"Root."), ("C:\\x.md", b"Drive.")]));
+    let ended = run(sandbox.cairn(&["ingest", "--json", "docs"])).await;
+    let summary = ended.json_lines().pop().unwrap();
+    assert_eq!((ended.code, &summary["indexed"]), (Some(1), &json!(odd.len() + 1)), "{ended:?}");
+    assert_eq!(summary["failed"].as_array().unwrap().len(), 1, "{summary}");
+    assert!(summary["failed"][0]["reason"].as_str().unwrap().contains("ingest.file_bytes_max"), "{summary}");
+    let listed = run(sandbox.cairn(&["documents", "list"])).await.stdout;
+    assert_eq!(listed.lines().count(), odd.len() + 1, "a name makes no line of its own: {listed}");
+    assert!(!listed.contains('\u{1b}'), "and gives the terminal no orders");
+    let app = sandbox.open().await;
+    assert!(search(&app, "canary").await.iter().all(|hit| !hit.chunk.text.contains("canary")));
+    assert!(!sandbox.path("up.md").exists() && !sandbox.path("docs/up.md").exists());
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cairn::caller::{Allow, Caller, Collections, Scope};
 use cairn::config::{Config, Environment};
-use cairn::document::{Chunk, CollectionName, DocumentId, Span, Version};
+use cairn::document::{Chunk, CollectionName, DocumentId, Metadata, Span, Version};
 use cairn::embed::SparseVector;
 use cairn::store::{EdgeStore, Point, Query, VectorStore};
 use ndarray::Axis;
@@ -91,6 +91,7 @@ fn point(n: usize, dense: Vec<f32>) -> Point {
         external_id: n.to_string(),
         title: String::new(),
         allow: groups.chain([nobody]).collect::<Allow>(),
+        metadata: Metadata::default(),
         chunk: Chunk {
             ordinal: 0,
             span: Span { start: 0, end: 0 },

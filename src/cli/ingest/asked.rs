@@ -20,7 +20,7 @@ const STDIN: &str = "-";
 pub(in crate::cli) struct IngestArgs {
     /// Folders, files, patterns ('docs/**/*.md'), web pages and sitemaps (https://…), buckets (s3://, gs://, az://),
     /// git repositories (git+https://…, git+file://…), or - for standard input
-    #[arg(required_unless_present = "manifest", value_name = "SOURCE")]
+    #[arg(required_unless_present_any = ["manifest", "reprocess"], value_name = "SOURCE")]
     pub(super) sources: Vec<OsString>,
     /// Bring in the sources that this file declares (sources.toml)
     #[arg(long, value_name = "FILE")]
@@ -52,6 +52,10 @@ pub(in crate::cli) struct IngestArgs {
     /// Begin a new index (for another model or chunk size); the old one is kept beside it
     #[arg(long)]
     pub(super) rebuild: bool,
+    /// Bring every document into an index as this configuration makes it (another model, another chunk size), from the
+    /// texts that are kept; the old index is kept beside it
+    #[arg(long, conflicts_with_all = ["sources", "manifest", "prune", "rehash", "rebuild"])]
+    pub(super) reprocess: bool,
     /// Print a JSON object for each document and one for the whole
     #[arg(long)]
     pub(super) json: bool,

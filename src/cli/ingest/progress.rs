@@ -3,10 +3,10 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::cli::show::shown;
+use crate::cli::show::shown_in_line;
 use crate::cli::tell;
 use crate::ingest::job::Summary;
 use crate::server::jobs::wire::{JobDocumentWire, JobWire};
@@ -110,7 +110,7 @@ fn message(job: &JobWire, elapsed: Duration, left: Option<Duration>) -> String {
     let counts = job.documents;
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     let rate = job.chunks as f64 / elapsed.as_secs_f64().max(0.001);
-    let left = left.map_or_else(String::new, |left| format!(", {} left", HumanDuration(left)));
+    let left = left.map_or_else(String::new, |left| format!(", {} left", in_seconds(left)));
     let waiting = if counts.waiting > 0 { format!(", {} wait for another try", counts.waiting) } else { String::new() };
     format!("{} of {} documents, {} chunks, {rate:.0} chunks/s{left}{waiting}", ended(job), counts.total, job.chunks)
 }
@@ -118,6 +118,11 @@ fn message(job: &JobWire, elapsed: Duration, left: Option<Duration>) -> String {
 fn ended(job: &JobWire) -> i64 {
     let counts = job.documents;
     counts.total - counts.queued - counts.working - counts.waiting
+}
+
+/// "4m 10s".
+fn in_seconds(time: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(Duration::from_secs(time.as_secs()))
 }
 
 /// How much of the job is done, and how much there is.
@@ -153,7 +158,7 @@ pub(super) fn report(summary: &Summary, took: Duration, json: bool) -> anyhow::R
         return Ok(());
     }
     for failure in failed.iter().take(FAILURES_SHOWN_MAX) {
-        writeln!(io::stdout(), "failed: {}", shown(&format!("{}: {}", failure.path, failure.reason)))?;
+        writeln!(io::stdout(), "failed: {}", shown_in_line(&format!("{}: {}", failure.path, failure.reason)))?;
     }
     if failed.len() > FAILURES_SHOWN_MAX {
         writeln!(io::stdout(), "… and {} more failed (--json lists all)", failed.len() - FAILURES_SHOWN_MAX)?;

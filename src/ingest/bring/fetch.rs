@@ -14,7 +14,7 @@ use crate::ingest::queue::Compare;
 use crate::ingest::source::manifest::Declared;
 use crate::ingest::source::{Content, Entry, Fetched, Item, Source, SourceError};
 use crate::ingest::uploads::{Stored, UploadError};
-use crate::ledger::{Action, NewWork};
+use crate::ledger::{Action, NewWork, Reading};
 
 /// Parts the two revisions of a stamp.
 const PART: char = '\n';
@@ -172,11 +172,12 @@ impl Bringer {
             name,
             sidecar: sidecar.as_ref().ok().cloned().flatten(),
             sidecar_error: sidecar.err(),
-            said: declared.said.clone(),
+            defaults: declared.defaults.clone(),
         });
         let work = NewWork {
             external_id,
             action: Action::Index,
+            reading: Reading::Origin,
             origin: origin.to_json(),
             blob: stored.blob.clone(),
             bytes: stored.bytes,
@@ -192,7 +193,7 @@ impl Bringer {
         Ok(before.and_then(|before| {
             let origin = Origin::parse(&before.origin).ok()?;
             let (item, beside) = before.stamp.split_once(PART)?;
-            let is_same = matches!(origin, Origin::Source(_)) && origin.said() == declared.said;
+            let is_same = matches!(origin, Origin::Source(_)) && origin.defaults() == declared.defaults;
             is_same.then(|| (item.to_owned(), beside.to_owned()))
         }))
     }

@@ -52,7 +52,7 @@ impl ExtractError {
     /// `what` may come from a library, so it is kept short and on one line.
     pub(super) fn damaged(what: impl std::fmt::Display) -> Self {
         const WHAT_CHARS_MAX: usize = 160;
-        let what = super::on_one_line(&what.to_string());
+        let what = super::extracted::on_one_line(&what.to_string());
         Self::Damaged { what: what.chars().filter(|c| !c.is_control()).take(WHAT_CHARS_MAX).collect() }
     }
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::json::JsonFields;
+use super::data::json::JsonFields;
 
 /// What holds for a file and everything in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

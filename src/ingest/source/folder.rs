@@ -19,7 +19,7 @@ use super::pattern::Patterns;
 use crate::error::Class;
 use crate::ingest::extract::FileKind;
 use crate::ingest::meta::SIDECAR_SUFFIX;
-use crate::ingest::origin::Said;
+use crate::ingest::origin::Defaults;
 
 /// Holds what git must not exclude but cairn shall, in the syntax of `.gitignore`.
 const IGNORE_FILE: &str = ".cairnignore";
@@ -56,7 +56,7 @@ pub struct Walk {
     /// The source of a manifest that these are the files of. Empty: they were named on a command line.
     pub source: String,
     /// What that source says of them.
-    pub said: Said,
+    pub defaults: Defaults,
 }
 
 /// A folder that is walked.
@@ -185,6 +185,11 @@ pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, FileError> 
     }
 }
 
+/// When the file was last changed, in seconds since 1970, UTC.
+pub fn changed_at(found: &Found) -> Option<i64> {
+    fs::metadata(&found.path).ok().map(|metadata| metadata.mtime())
+}
+
 /// What the file beside a document says of it, if there is one.
 pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<String>, FileError> {
     let path = sidecar_of(&found.path);
@@ -250,7 +255,7 @@ impl Walker {
             problems: self.problems.into_iter().map(|(path, reason)| Problem { path, reason }).collect(),
             roots: self.roots,
             source: String::new(),
-            said: Said::default(),
+            defaults: Defaults::default(),
         }
     }
 

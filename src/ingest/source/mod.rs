@@ -24,7 +24,9 @@ use futures::stream::BoxStream;
 
 use super::meta::SIDECAR_SUFFIX;
 use crate::error::Class;
-pub use folder::{FileError, Found, Problem, Root, SourceLimits, Walk, external_id, file_of, read, read_sidecar, walk};
+pub use folder::{
+    FileError, Found, Problem, Root, SourceLimits, Walk, changed_at, external_id, file_of, read, read_sidecar, walk,
+};
 use git::GitSource;
 pub use guard::Reach;
 use manifest::What;

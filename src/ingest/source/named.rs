@@ -14,7 +14,7 @@ use super::object::{Access, Objects, Provider};
 use super::pattern::Patterns;
 use super::web::{Pages, Web, parse_url};
 use crate::document::sha256;
-use crate::ingest::origin::Said;
+use crate::ingest::origin::Defaults;
 
 /// What the pages are called that were named one by one.
 pub const NAMED_PAGES: &str = "web pages";
@@ -87,7 +87,7 @@ fn declared(name: String, what: What, named: &Named<'_>, around: &Surroundings<'
     Declared {
         name,
         collection: around.collection.clone(),
-        said: Said::default(),
+        defaults: Defaults::default(),
         schedule: None,
         prune: named.prune,
         what,

@@ -9,8 +9,9 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use futures::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::wire::{MetadataWire, sidecar};
-use crate::caller::{Allow, InvalidGroup};
+use super::wire::{Beside, MetadataWire};
+use crate::caller::{Group, InvalidGroup};
+use crate::ingest::meta;
 use crate::ingest::origin::{Upload, upload_name};
 use crate::ingest::uploads::{Receiving, Stored, UploadError, Uploads};
 use crate::server::Service;
@@ -44,7 +45,7 @@ impl Came {
             blob: self.stored.blob.clone(),
             name,
             title: metadata.title.clone().filter(|title| !title.trim().is_empty()),
-            sidecar: metadata.allow.as_deref().map(allow).transpose()?.map(|allow| sidecar(&allow)),
+            sidecar: beside(metadata)?.text(),
         };
         Ok((upload, self.stored.bytes))
     }
@@ -66,13 +67,44 @@ pub(super) fn external_id(text: &str) -> Result<String, ApiError> {
     Err(ApiError::invalid(Some("external_id"), message))
 }
 
+/// What is said of an upload, checked: who sends it is told at once what can't be understood.
+fn beside(metadata: &MetadataWire) -> Result<Beside, ApiError> {
+    let MetadataWire { title: _, allow: names, tags: labels, date: when, language: code } = metadata.clone();
+    Ok(Beside {
+        allow: names.as_deref().map(allow).transpose()?,
+        tags: labels.as_deref().map(tags).transpose()?,
+        date: when.as_deref().map(date).transpose()?,
+        language: code.as_deref().map(language).transpose()?,
+    })
+}
+
+pub(super) fn tags(names: &[String]) -> Result<Vec<String>, ApiError> {
+    if names.iter().any(|name| name.chars().any(char::is_control)) {
+        return Err(ApiError::invalid(Some("tags"), "a tag has no control characters"));
+    }
+    let tags = meta::tags(names).map_err(|error| ApiError::invalid(Some("tags"), error))?;
+    Ok(tags.into_iter().collect())
+}
+
+pub(super) fn date(text: &str) -> Result<String, ApiError> {
+    let message = || format!("date is {text:?}: write it as 2026-05-31 or 2026-05-31T12:00:00Z");
+    let known = meta::seconds(text).ok_or_else(|| ApiError::invalid(Some("date"), message()));
+    known.map(|_| text.to_owned())
+}
+
+pub(super) fn language(name: &str) -> Result<String, ApiError> {
+    let message = || format!("language is {name:?}: write its code of ISO 639-1, such as \"en\"");
+    meta::language(name).ok_or_else(|| ApiError::invalid(Some("language"), message()))
+}
+
 /// The groups that were named.
-pub(super) fn allow(names: &[String]) -> Result<Allow, ApiError> {
+pub(super) fn allow(names: &[String]) -> Result<Vec<String>, ApiError> {
     let wrong = |message: String| ApiError::invalid(Some("allow"), message);
     if names.is_empty() {
         return Err(wrong("allow is an empty list: name a group, or leave it out".into()));
     }
-    names.iter().map(|name| name.parse()).collect::<Result<_, InvalidGroup>>().map_err(|error| wrong(error.to_string()))
+    let groups: Result<Vec<Group>, InvalidGroup> = names.iter().map(|name| name.parse()).collect();
+    Ok(groups.map_err(|error| wrong(error.to_string()))?.iter().map(ToString::to_string).collect())
 }
 
 /// Takes in a body, bytes as they are or the parts of a form: `file`, any number of times, and `metadata`.

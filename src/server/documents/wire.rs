@@ -3,13 +3,16 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::caller::Allow;
-use crate::ingest::origin::Origin;
+use crate::document::Metadata;
+use crate::ingest::likeness::Near;
+use crate::ingest::meta;
+use crate::ingest::notices::Notice;
+use crate::ingest::origin::{Origin, Upload};
 use crate::ledger::{DocumentDetail, DocumentState};
 use crate::server::jobs::wire::time;
 
 /// A document as it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DocumentWire {
     #[schema(example = "aefe33f5-8722-559e-a471-28d3f7ff7691")]
     pub id: String,
@@ -30,6 +33,18 @@ pub struct DocumentWire {
     pub source: Option<String>,
     /// The groups that may see it; none: everybody who may use its collection.
     pub allow: Vec<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// When it was written or last changed: RFC 3339, UTC.
+    pub date: Option<String>,
+    /// ISO 639-1.
+    pub language: Option<String>,
+    /// What a reader should know of its text: pages that have none, for one.
+    #[serde(default)]
+    pub notices: Vec<NoticeWire>,
+    /// Documents of the collection with nearly the same text, where one document was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_duplicates: Option<Vec<NearWire>>,
     /// Why it is rejected, for programs.
     pub code: Option<String>,
     /// Why it is rejected or waits, for people.
@@ -38,6 +53,30 @@ pub struct DocumentWire {
     pub changed_at: String,
     /// While something is to be done with it.
     pub work: Option<WorkWire>,
+}
+
+/// What a reader should know of a document's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NoticeWire {
+    /// For programs; never changes its meaning.
+    #[schema(example = "pages_without_text")]
+    pub code: String,
+    /// How many there are of what it speaks of.
+    pub count: u32,
+    /// For people.
+    #[schema(example = "3 pages have no text: scanned ones need text recognition (OCR)")]
+    pub message: String,
+}
+
+/// A document with nearly the same text as another one. Of such passages, answers show the newest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NearWire {
+    pub external_id: String,
+    pub title: String,
+    /// The share of five-word pieces that both have, in 0..=1, give or take 0.07.
+    pub similarity: f64,
+    /// RFC 3339, UTC.
+    pub date: Option<String>,
 }
 
 /// What is being done with a document.
@@ -88,6 +127,13 @@ pub struct MetadataWire {
     /// The groups that may see it, instead of those that the document names itself. None at all: everybody.
     #[schema(value_type = Option<Vec<String>>, example = json!(["staff"]))]
     pub allow: Option<Vec<String>>,
+    /// Instead of those that the document names itself.
+    pub tags: Option<Vec<String>>,
+    /// When it was written or last changed: RFC 3339, or a date alone.
+    #[schema(example = "2026-05-31")]
+    pub date: Option<String>,
+    /// ISO 639-1, instead of what the text was taken for.
+    pub language: Option<String>,
 }
 
 impl From<DocumentDetail> for DocumentWire {
@@ -110,6 +156,9 @@ impl From<DocumentDetail> for DocumentWire {
             Ok(Origin::Source(brought)) => ("source", Some(brought.source)),
             Ok(Origin::File { .. }) | Err(_) => ("file", None),
         };
+        let metadata: Metadata = serde_json::from_str(&row.metadata).unwrap_or_default();
+        let notices: Vec<Notice> = serde_json::from_str(&row.notices).unwrap_or_default();
+        let notices = notices.into_iter();
         Self {
             id: row.id,
             collection: row.collection,
@@ -122,6 +171,11 @@ impl From<DocumentDetail> for DocumentWire {
             origin: origin.to_owned(),
             source,
             allow: serde_json::from_str(&row.allow).unwrap_or_default(),
+            tags: metadata.tags.into_iter().collect(),
+            date: metadata.date.and_then(meta::date_text),
+            language: metadata.language,
+            notices: notices.map(|n| NoticeWire { code: n.code, count: n.count, message: n.message }).collect(),
+            near_duplicates: None,
             code: said(row.code),
             reason: said(row.reason),
             changed_at: time(row.changed_at_ms),
@@ -130,8 +184,35 @@ impl From<DocumentDetail> for DocumentWire {
     }
 }
 
-/// The groups as a file beside a document would say them.
-pub(super) fn sidecar(allow: &Allow) -> String {
-    let groups = serde_json::Value::from_iter(allow.iter().map(crate::caller::Group::as_str));
-    format!("allow = {groups}\n") // A JSON list of texts is a TOML one.
+impl From<Near> for NearWire {
+    fn from(near: Near) -> Self {
+        let Near { external_id, title, similarity, metadata } = near;
+        Self { external_id, title, similarity, date: metadata.date.and_then(meta::date_text) }
+    }
+}
+
+/// What is said of an upload, as a file beside a document would say it.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Beside {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) allow: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tags: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) date: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) language: Option<String>,
+}
+
+impl Beside {
+    /// What an upload was sent with.
+    pub(super) fn of(upload: &Upload) -> Self {
+        upload.sidecar.as_deref().and_then(|text| toml::from_str(text).ok()).unwrap_or_default()
+    }
+
+    /// None: nothing is said.
+    pub(super) fn text(&self) -> Option<String> {
+        let text = toml::to_string(self).expect("it is made of texts");
+        (!text.is_empty()).then_some(text)
+    }
 }

@@ -193,7 +193,7 @@ impl From<Job> for JobWire {
             kind: job.kind,
             name: job.name,
             reason: job.reason,
-            chunks: job.chunks,
+            chunks: job.chunks_done,
             skipped: job.skipped,
         }
     }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::caller::{Allow, Reach, Scope};
 use crate::config::{QdrantServer, Quantization, Store};
-use crate::document::{CollectionName, DocumentId, Hit, Version};
+use crate::document::{CollectionName, DocumentId, Hit, Metadata, Version};
 use crate::embed::{SparseVector, cosine};
 use crate::store::fusion::Ranked;
 use crate::store::payload::{self, BM25, DENSE, key};
@@ -54,14 +54,7 @@ fn bytes(point: &Point) -> usize {
 
 fn point_struct(point: Point) -> PointStruct {
     let id = point.document.point(point.version, point.chunk.ordinal);
-    let payload = match payload::write(&point) {
-        serde_json::Value::Object(fields) => fields.into_iter().map(|(key, value)| (key, Value::from(value))).collect(),
-        serde_json::Value::Null
-        | serde_json::Value::Bool(_)
-        | serde_json::Value::Number(_)
-        | serde_json::Value::String(_)
-        | serde_json::Value::Array(_) => unreachable!("a payload is an object"),
-    };
+    let payload = message(payload::write(&point));
     let named = HashMap::from([
         (DENSE.to_owned(), vector::Vector::Dense(DenseVector { data: point.dense })),
         (BM25.to_owned(), vector::Vector::Sparse(sparse(point.sparse))),
@@ -83,9 +76,13 @@ fn sparse(vector: SparseVector) -> SparseMessage {
     SparseMessage { values: vector.values, indices: vector.indices }
 }
 
-/// The groups as a change of a point's payload.
-pub(super) fn allowed(allow: &Allow) -> HashMap<String, Value> {
-    HashMap::from([(key::ALLOW.to_owned(), Value::from(payload::allowed(allow)))])
+/// Who may see a document and what is said of it, as a change of a point's payload.
+pub(super) fn said(allow: &Allow, metadata: &Metadata) -> HashMap<String, Value> {
+    message(payload::said(allow, metadata))
+}
+
+fn message(payload: Map<String, serde_json::Value>) -> HashMap<String, Value> {
+    payload.into_iter().map(|(key, value)| (key, Value::from(value))).collect()
 }
 
 /// The one place where a scope becomes a filter.
@@ -252,6 +249,7 @@ mod tests {
             external_id: document.to_owned(),
             title: document.to_owned(),
             allow: Allow::new(),
+            metadata: Metadata { tags: ["a".to_owned()].into(), date: Some(1), language: None },
             chunk: Chunk {
                 ordinal: 0,
                 span: Span { start: 0, end: text_bytes },

@@ -23,7 +23,7 @@ use super::fusion::{self, RANKED_MAX, Ranked};
 use super::{Counts, Point, Query, StoreError, VectorStore};
 use crate::caller::{Allow, Scope};
 use crate::config;
-use crate::document::{CollectionName, DocumentId, Hit, Version};
+use crate::document::{CollectionName, DocumentId, Hit, Metadata, Version};
 
 /// Points that one request carries at most. The server is told to refuse more.
 const POINTS_PER_REQUEST_MAX: usize = 256;
@@ -146,16 +146,16 @@ impl VectorStore for QdrantStore {
         self.delete("delete a document's points", message::of_document(document)).await
     }
 
-    async fn set_allow(&self, document: DocumentId, allow: &Allow) -> Result<(), StoreError> {
+    async fn describe(&self, document: DocumentId, allow: &Allow, metadata: &Metadata) -> Result<(), StoreError> {
         let request = SetPayloadPoints {
             collection_name: self.name.clone(),
             wait: Some(true),
-            payload: message::allowed(allow),
+            payload: message::said(allow, metadata),
             points_selector: Some(message::of_document(document).into()),
             ordering: ordered(),
             ..SetPayloadPoints::default()
         };
-        self.calls.write("change who may see a document", |client| client.set_payload(request.clone())).await
+        self.calls.write("change what is said of a document", |client| client.set_payload(request.clone())).await
     }
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {

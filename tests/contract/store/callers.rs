@@ -1,7 +1,7 @@
 //! Who finds what: documents that allow groups, callers that are in some, and changes of both.
 
 use cairn::caller::{Allow, Caller, Collections, Scope};
-use cairn::document::DocumentId;
+use cairn::document::{DocumentId, Metadata};
 use cairn::store::{Point, VectorStore};
 
 use super::moving::export;
@@ -62,14 +62,14 @@ pub(super) async fn changes_who_may_see(place: &impl Place) {
     let before = export(&store, "a", ALL).await;
     let document = DocumentId::new(&name("a"), "doc");
     for (allow, board, staff, nobody) in [("board", 2, 1, 0), ("board", 2, 1, 0), ("", 2, 3, 2), ("staff", 0, 3, 0)] {
-        store.set_allow(document, &groups(allow)).await.unwrap();
+        store.describe(document, &groups(allow), &Metadata::default()).await.unwrap();
         for (of, wanted) in [("board", board), ("staff", staff), ("", nobody)] {
             let seen = store.count(&within_groups("a", of)).await.unwrap().chunks;
             assert_eq!(seen, wanted, "allowed to {allow:?}, seen by {of:?}");
         }
     }
     assert_eq!(format!("{:?}", export(&store, "a", ALL).await), format!("{before:?}"), "all else as it was");
-    store.set_allow(DocumentId::new(&name("a"), "never was there"), &groups("x")).await.unwrap();
+    store.describe(DocumentId::new(&name("a"), "never was there"), &groups("x"), &Metadata::default()).await.unwrap();
 }
 
 /// What somebody in these groups, with spaces between them, may find.

@@ -8,6 +8,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use cairn::document::Chunk;
+use cairn::ingest::texts::unpack;
 use cairn::ledger::DocumentRow;
 
 use super::{beside, ingest};
@@ -69,6 +70,7 @@ fn change(sandbox: &Sandbox, documents: usize, random: &mut Random) {
 #[derive(Debug, PartialEq)]
 struct Contents {
     points: BTreeMap<(String, u32), (String, Chunk)>,
+    texts: BTreeMap<String, String>,
     rows: Vec<(String, String, String, i64)>,
 }
 
@@ -86,8 +88,16 @@ async fn contents(sandbox: &Sandbox) -> Contents {
         let twice = points.insert((point.external_id, point.chunk.ordinal), (point.title, point.chunk));
         assert_eq!(twice, None, "a chunk is there twice");
     }
+    let mut texts = BTreeMap::new();
+    for ((external_id, version), body) in app.ledger.kept_texts(&default_collection()).await.unwrap() {
+        assert_eq!(versions.get(external_id.as_str()), Some(&version), "a text of no version that counts");
+        texts.insert(external_id, unpack(&body).unwrap().text);
+    }
+    for ((external_id, _), (_, chunk)) in &points {
+        assert_eq!(chunk.span.of(&texts[external_id]), chunk.text, "a span points into the text that is kept");
+    }
     let rows = rows.into_iter().map(|row| (row.external_id, row.state, row.title, row.chunks)).collect();
-    Contents { points, rows }
+    Contents { points, texts, rows }
 }
 
 #[tokio::test]
@@ -127,4 +137,5 @@ async fn killed_at_random_moments_while_documents_change_it_arrives_where_an_und
     assert!(wanted.points.len() > documents / 2, "{} points", wanted.points.len());
     assert_eq!(found.rows, wanted.rows);
     assert_eq!(found.points, wanted.points);
+    assert_eq!(found.texts, wanted.texts);
 }

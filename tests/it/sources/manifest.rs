@@ -98,8 +98,8 @@ fn every_kind_is_declared_with_what_all_have_in_common() {
 
     let first = &sources[0];
     assert_eq!((first.collection.as_str(), first.schedule), ("people", Some(Duration::from_secs(5_400))));
-    assert!(first.prune && first.said.allow.len() == 2 && first.said.tags.len() == 2);
-    assert_eq!((first.said.language.as_deref(), first.said.metadata["owner"].as_str()), (Some("pt-BR"), "HR"));
+    assert!(first.prune && first.defaults.allow.len() == 2 && first.defaults.tags.len() == 2);
+    assert_eq!((first.defaults.language.as_deref(), first.defaults.metadata["owner"].as_str()), (Some("pt"), "HR"));
     let What::Folder(docs) = &first.what else { panic!("{first:?}") };
     assert_eq!(docs.paths, [folder.path().join("docs"), PathBuf::from("/srv/more")]);
     assert!(docs.watch && docs.patterns.wants("x/a.md") && !docs.patterns.wants("a.txt"));

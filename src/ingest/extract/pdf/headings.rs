@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::super::{Heading, on_one_line};
+use super::super::extracted::{Heading, on_one_line};
 
 use super::lines::Line;
 use super::outline::Entry;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use pdfium_render::prelude::{PdfBookmark, PdfDocument, PdfDocumentMetadataTagType};
 
-use super::super::on_one_line;
+use super::super::extracted::on_one_line;
 
 const ENTRIES_MAX: usize = 50_000;
 const DEPTH_MAX: u8 = 6;

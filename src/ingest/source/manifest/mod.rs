@@ -23,7 +23,8 @@ use super::web::{Pages, Web, parse_url};
 use crate::caller::Allow;
 use crate::config::{REQUESTS_PER_SECOND, Sources};
 use crate::document::CollectionName;
-use crate::ingest::origin::Said;
+use crate::ingest::meta;
+use crate::ingest::origin::Defaults;
 
 /// Something that runs more often than this should watch.
 const SCHEDULE_MIN: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ pub struct Declared {
     pub name: String,
     pub collection: CollectionName,
     /// What is said of all of its documents.
-    pub said: Said,
+    pub defaults: Defaults,
     /// How long after a run the next one begins. None: it runs when somebody says so.
     pub schedule: Option<Duration>,
     /// Whether documents that the source has no more are removed.
@@ -177,7 +178,7 @@ fn declared(table: toml::Table, around: &Surroundings<'_>) -> Result<Declared, S
         return Err(format!("schedule is {found}, must be at least {least}"));
     }
     Ok(Declared {
-        said: Said {
+        defaults: Defaults {
             tags: tags(common.tags)?,
             allow: allow(common.allow)?.iter().map(ToString::to_string).collect(),
             language: common.language.map(language).transpose()?,
@@ -201,7 +202,7 @@ fn tags(tags: Vec<String>) -> Result<BTreeSet<String>, String> {
     };
     match tags.iter().find(|tag| !is_plain(tag)) {
         Some(tag) => Err(format!("tags has {tag:?}: use 1 to {TAG_CHARS_MAX} characters, no space at either end")),
-        None => Ok(tags.into_iter().collect()),
+        None => meta::tags(&tags),
     }
 }
 
@@ -215,17 +216,9 @@ fn allow(groups: Option<Vec<String>>) -> Result<Allow, String> {
     parsed.collect::<Result<_, crate::caller::InvalidGroup>>().map_err(|error| format!("allow: {error}"))
 }
 
-/// A tag such as `en` or `pt-BR`.
+/// `en`, and `pt` of `pt-BR`.
 fn language(tag: String) -> Result<String, String> {
-    let mut parts = tag.split('-');
-    let first_is_right =
-        parts.next().is_some_and(|p| (2..=3).contains(&p.len()) && p.chars().all(|c| c.is_ascii_alphabetic()));
-    let others_are_right = parts.all(|p| (1..=8).contains(&p.len()) && p.chars().all(|c| c.is_ascii_alphanumeric()));
-    if first_is_right && others_are_right {
-        Ok(tag)
-    } else {
-        Err(format!("language is {tag:?}, must be one such as \"en\""))
-    }
+    meta::language(&tag).ok_or_else(|| format!("language is {tag:?}, must be one such as \"en\""))
 }
 
 fn folder(raw: &raw::Folder, patterns: Patterns, around: &Surroundings<'_>) -> Result<Folder, String> {
