@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ignore::{DirEntry, WalkBuilder};
+use rustix::fs::{Mode, OFlags};
 
 use super::manifest::Folder;
 use super::pattern::Patterns;
@@ -174,7 +175,7 @@ pub fn file_of(external_id: &str) -> PathBuf {
 /// All bytes of a file, which may have changed since it was found.
 pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, FileError> {
     let failed = |cause| FileError::Read { path: found.path.clone(), cause };
-    let file = File::open(&found.path).map_err(failed)?;
+    let file = open(&found.path).map_err(failed)?;
     let bytes_max = limits.file_bytes_max;
     let mut bytes = Vec::with_capacity(usize::try_from(found.bytes.min(bytes_max)).unwrap_or_default());
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
@@ -199,9 +200,26 @@ pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<Strin
             Ok(text) => Ok(Some(text)),
             Err(_) => Err(FileError::Read { path, cause: io::ErrorKind::InvalidData.into() }),
         },
-        Err(FileError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(FileError::Read { cause, .. }) if is_absent(&cause) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file and nothing else: what was found as one may have been replaced by a link out of the folder, or by a pipe
+/// that nobody writes to.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file any more"))
+    }
+}
+
+/// Whether there is no such file. There can't be one whose name is too long.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
 }
 
 fn sidecar_of(path: &Path) -> PathBuf {
@@ -217,7 +235,7 @@ fn stamp(path: &Path, metadata: &fs::Metadata) -> String {
     let now = i128::try_from(now).unwrap_or(i128::MAX);
     let beside = match fs::metadata(sidecar_of(path)) {
         Ok(beside) => Some(beside),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if is_absent(&error) => None,
         Err(_) => return String::new(),
     };
     let mut stamp = String::new();
