@@ -67,7 +67,9 @@ pub fn declare(named: &Named<'_>, around: &Surroundings<'_>) -> Result<Vec<Decla
         let failed = |reason: String| InvalidSource { text: without_login(text), reason };
         match source(text, named, around).map_err(failed)? {
             What::Web(Web { pages: Pages::Named(urls), .. }) => pages.extend(urls),
-            what => sources.push(declared(what.to_string(), what, named, around)),
+            what @ (What::Folder(_) | What::Web(_) | What::Objects(_) | What::Git(_)) => {
+                sources.push(declared(what.to_string(), what, named, around))
+            }
         }
     }
     if !pages.is_empty() {

@@ -179,9 +179,9 @@ fn declared(table: toml::Table, around: &Surroundings<'_>) -> Result<Declared, S
     }
     Ok(Declared {
         defaults: Defaults {
-            tags: tags(common.tags)?,
+            tags: tags(&common.tags)?,
             allow: allow(common.allow)?.iter().map(ToString::to_string).collect(),
-            language: common.language.map(language).transpose()?,
+            language: common.language.as_deref().map(language).transpose()?,
             metadata: common.metadata,
         },
         name: common.name,
@@ -196,13 +196,13 @@ fn typed<T: DeserializeOwned>(table: toml::Table) -> Result<T, String> {
     table.try_into().map_err(|error: toml::de::Error| error.to_string().trim().replace('\n', " "))
 }
 
-fn tags(tags: Vec<String>) -> Result<BTreeSet<String>, String> {
+fn tags(tags: &[String]) -> Result<BTreeSet<String>, String> {
     let is_plain = |tag: &String| {
         !tag.is_empty() && tag.chars().count() <= TAG_CHARS_MAX && tag.trim() == tag && !tag.contains(char::is_control)
     };
     match tags.iter().find(|tag| !is_plain(tag)) {
         Some(tag) => Err(format!("tags has {tag:?}: use 1 to {TAG_CHARS_MAX} characters, no space at either end")),
-        None => meta::tags(&tags),
+        None => meta::tags(tags),
     }
 }
 
@@ -217,8 +217,8 @@ fn allow(groups: Option<Vec<String>>) -> Result<Allow, String> {
 }
 
 /// `en`, and `pt` of `pt-BR`.
-fn language(tag: String) -> Result<String, String> {
-    meta::language(&tag).ok_or_else(|| format!("language is {tag:?}, must be one such as \"en\""))
+fn language(tag: &str) -> Result<String, String> {
+    meta::language(tag).ok_or_else(|| format!("language is {tag:?}, must be one such as \"en\""))
 }
 
 fn folder(raw: &raw::Folder, patterns: Patterns, around: &Surroundings<'_>) -> Result<Folder, String> {
