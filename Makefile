@@ -12,7 +12,7 @@ measure_venv := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/measure-venv
 .PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build the release binary
 	cargo build --release --locked

@@ -14,6 +14,7 @@ use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
 use crate::ground::{ModelError, Scorer};
+use crate::ingest::bring::Bringer;
 use crate::ingest::budget::Budget;
 use crate::ingest::cached::CachedEmbedder;
 use crate::ingest::chunk::{ChunkLimits, Chunker};
@@ -36,6 +37,7 @@ pub struct App {
     pub answerer: Arc<Answerer>,
     pub indexer: Arc<Indexer>,
     pub queue: Arc<Queue>,
+    pub bringer: Arc<Bringer>,
     pub worker: Worker,
     pub store: Arc<dyn VectorStore>,
     pub ledger: Ledger,
@@ -126,7 +128,8 @@ impl App {
         let indexer = Arc::new(indexer);
         let queue = Arc::new(Queue::new(Arc::clone(&indexer)));
         let worker = Worker { queue: Arc::clone(&queue), limits: worker_limits(&config.ingest) };
-        Ok(Self { config, answerer, indexer, queue, worker, store, ledger, data_dir })
+        let bringer = Arc::new(Bringer::new(Arc::clone(&queue), &config));
+        Ok(Self { config, answerer, indexer, queue, bringer, worker, store, ledger, data_dir })
     }
 }
 

@@ -57,7 +57,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Index files and folders
+    /// Index folders, files, web pages, buckets and repositories
     Ingest(ingest::IngestArgs),
     /// Say where documents stand, try them again, remove them
     #[command(subcommand)]

@@ -94,6 +94,11 @@ impl Remote {
         self.send(self.http.post(self.url(path)).json(body)).await?.json().await.context(READ)
     }
 
+    /// Puts bytes, gives the JSON that comes back.
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> anyhow::Result<T> {
+        self.send(self.http.put(self.url(path)).body(bytes)).await?.json().await.context(READ)
+    }
+
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         self.send(self.http.get(self.url(path))).await?.json().await.context(READ)
     }

@@ -10,9 +10,10 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::config::Config;
+use crate::ingest::source::manifest::Declared;
 use crate::ingest::worker::Until;
 use crate::server::{self, Service};
-use crate::tasks::{Signals, Tasks};
+use crate::tasks::{Signals, Tasks, blocking};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -38,6 +39,7 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("listen on {listen} (another one: --listen ADDRESS:PORT)"))?;
     let address = listener.local_addr().context("read the address that is listened on")?;
     let mut app = App::open(config).await?;
+    let followed = followed(&app).await?;
     let token = app.data_dir.announce(address)?;
     let open = !app.ledger.has_keys().await?;
     if open && !address.ip().is_loopback() {
@@ -65,13 +67,26 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         }
         on_signal.stop();
     });
-    let service = Service::new(app.answerer.clone(), app.queue.clone(), metrics, Some(token), &app.config);
+    let service = Service::new(app.answerer.clone(), app.bringer.clone(), metrics, Some(token), &app.config);
     info!(server.address = %address, "serving http://{address} (API page: http://{address}/docs)");
     app.queue.uploads().sweep(&app.ledger).await?;
     let working = app.worker.run(Until::Stopped, tasks.stopped());
-    let (in_time, worked) = tokio::join!(server::serve(listener, service, &tasks), working);
+    let bringing = app.bringer.clone().run(followed, tasks.stopped());
+    let (in_time, worked, ()) = tokio::join!(server::serve(listener, service, &tasks), working, bringing);
     worked?;
     let in_time = in_time.context("serve")?;
     app.ledger.close().await;
     Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The sources of the configured manifest.
+async fn followed(app: &App) -> anyhow::Result<Vec<Declared>> {
+    let path = app.config.sources.manifest.clone();
+    if path.as_os_str().is_empty() {
+        return Ok(Vec::new());
+    }
+    let bringer = app.bringer.clone();
+    let followed = blocking(move || bringer.manifest(&path, None)).await?.context("follow sources.manifest")?;
+    info!(source.count = followed.len(), "sources are followed");
+    Ok(followed)
 }

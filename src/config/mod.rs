@@ -8,11 +8,12 @@ mod store;
 
 use std::collections::HashMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Unsupported};
+pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources, Unsupported};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
 
@@ -25,6 +26,8 @@ const FILE_DEFAULT: &str = "cairn.toml";
 const FILE_VARIABLE: &str = "CAIRN_CONFIG";
 /// More than this of each search, and a question is a download.
 pub const CANDIDATES_MAX: usize = 10_000;
+/// How often one site may be asked.
+pub const REQUESTS_PER_SECOND: RangeInclusive<f64> = 0.01..=100.0;
 /// Switches ONNX Runtime's telemetry off, where it is 1.
 pub const TELEMETRY_OFF: &str = "ORT_DISABLE_TELEMETRY";
 const OPENAI_URL: &str = "https://api.openai.com/v1";
@@ -37,6 +40,9 @@ pub struct Config {
     pub embed: Embed,
     pub ingest: Ingest,
     pub extract: Extract,
+    pub sources: Sources,
+    /// What sources may find their credentials in.
+    pub variables: HashMap<String, SecretString>,
     /// Started again to read files in.
     pub program: PathBuf,
     pub store: Store,
@@ -168,6 +174,7 @@ pub fn silence_runtime() -> std::io::Result<()> {
 
 fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
     check_ingest(&raw.ingest)?;
+    check_sources(&raw.sources)?;
     check_retrieval(&raw.retrieval)?;
     check_server(&raw.server)?;
     check_answer(&raw.answer)?;
@@ -177,6 +184,8 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         embed: embed(raw.embed)?,
         ingest: raw.ingest,
         extract: extract(raw.extract),
+        sources: raw.sources,
+        variables: environment.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect(),
         program: std::env::current_exe().map_err(ConfigError::Program)?,
         store: store::resolve(raw.store)?,
         retrieval: raw.retrieval,
@@ -306,6 +315,25 @@ fn check_ingest(ingest: &Ingest) -> Result<(), ConfigError> {
         return Err(ConfigError::Invalid(format!(
             "ingest.heading_tokens_max is {heading}, must be at most half of ingest.chunk_tokens_max ({chunk})"
         )));
+    }
+    Ok(())
+}
+
+fn check_sources(sources: &Sources) -> Result<(), ConfigError> {
+    at_least("sources.runs_in_flight", sources.runs_in_flight, 1)?;
+    at_least("sources.fetches_in_flight", sources.fetches_in_flight, 1)?;
+    at_least("sources.entries_max", sources.entries_max, 1)?;
+    at_least("sources.crawl_pages_max", sources.crawl_pages_max, 1)?;
+    longer("sources.watch_rescan", sources.watch_rescan, Duration::from_secs(1))?;
+    if !REQUESTS_PER_SECOND.contains(&sources.requests_per_second) {
+        let (found, least, most) =
+            (sources.requests_per_second, REQUESTS_PER_SECOND.start(), REQUESTS_PER_SECOND.end());
+        return Err(ConfigError::Invalid(format!(
+            "sources.requests_per_second is {found}, must be in {least}..={most}"
+        )));
+    }
+    if !sources.proxy.is_empty() {
+        url("sources.proxy", &sources.proxy)?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ pub(super) struct Raw {
     pub(super) embed: Embed,
     pub(super) ingest: Ingest,
     pub(super) extract: Extract,
+    pub(super) sources: Sources,
     pub(super) store: Store,
     pub(super) retrieval: Retrieval,
     pub(super) chat: Chat,
@@ -91,6 +92,35 @@ pub struct Extract {
     pub member_bytes_max: ByteSize,
     pub unpacked_bytes_max: ByteSize,
     pub json_fields: Vec<String>,
+}
+
+/// What bounds sources beyond this machine, and how they are followed. See `config/default.toml` for each key's meaning.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sources {
+    pub manifest: PathBuf,
+    pub runs_in_flight: usize,
+    pub entries_max: usize,
+    #[serde(with = "humantime_serde")]
+    pub list_time_max: Duration,
+    #[serde(with = "humantime_serde")]
+    pub fetch_time_max: Duration,
+    pub fetches_in_flight: usize,
+    pub requests_per_second: f64,
+    pub crawl_depth: usize,
+    pub crawl_pages_max: usize,
+    #[serde(deserialize_with = "names")]
+    pub private_hosts: Vec<String>,
+    pub proxy: String,
+    pub repository_bytes_max: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub repository_time_max: Duration,
+    #[serde(with = "humantime_serde")]
+    pub watch_quiet: Duration,
+    #[serde(with = "humantime_serde")]
+    pub watch_delay_max: Duration,
+    #[serde(with = "humantime_serde")]
+    pub watch_rescan: Duration,
 }
 
 #[derive(Debug, Deserialize)]

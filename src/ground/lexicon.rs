@@ -72,6 +72,14 @@ const FUNCTION_WORDS: &str = "a about above after again against all also am an a
     weren't what what's when when's where where's whether which while who who's whom whose why will with within without won't would \
     wouldn't yet you you'd you'll you're you've your yours yourself yourselves";
 
+/// Reads all tables, which takes some tens of milliseconds, once.
+pub(super) fn load() {
+    for table in [&SYNONYMS, &NARROWER, &OPPOSITES] {
+        LazyLock::force(table);
+    }
+    LazyLock::force(&RARITY);
+}
+
 /// How rare a stem is, as the natural logarithm of paragraphs per paragraph that has it.
 pub(super) fn rarity(stem: &str) -> f32 {
     RARITY.get(stem).copied().unwrap_or(RARITY_MAX)

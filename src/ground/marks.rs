@@ -1,6 +1,6 @@
 //! Citation marks in a finished text: where they stand, so that their numbers are not read as the claim's own.
 //!
-//! Knows `[1]`, `[1, 2]`, `[1-3]`, `[^1]`, `【1†source】`, `[Source 1]` and `(Source 1)`. Does not know whether such a
+//! Knows `[1]`, `[1, 2]`, `[1-3]`, `[^1]`, `【1†source】`, `[Source 1]`, `(Source 1)` and, at a clause's end, `(1)`. Does not know whether such a
 //! source exists; `answer/cite.rs` does.
 
 use crate::document::Span;
@@ -18,13 +18,23 @@ pub(super) fn marks(text: &str, within: Span) -> Vec<Span> {
     {
         let rest = text.get(start..within.end).unwrap_or_default();
         let is_code = code.iter().any(|code| code.start < start && start < code.end);
-        let length = if is_code { 0 } else { mark_length(rest) };
+        let length = if is_code { 0 } else { mark_length(rest).max(note_length(rest)) };
         if length > 0 {
             found.push(Span { start, end: start + length });
         }
         at = start + length.max(rest.chars().next().map_or(1, char::len_utf8));
     }
     found
+}
+
+/// Bytes of `(1)` or `(1, 2)` at the end of a clause, where some models put their marks. Before other words it counts
+/// something or refers to an equation, and stays text.
+fn note_length(rest: &str) -> usize {
+    let Some((inside, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) else { return 0 };
+    let numbers =
+        inside.split(", ").all(|number| matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit()));
+    let ends = after.is_empty() || after.starts_with(['.', ',', ';', '!', '?']);
+    if numbers && ends { inside.len() + 2 } else { 0 }
 }
 
 /// Inline code: what stands between two backticks, in which `argv[3]` is no mark.
@@ -74,6 +84,13 @@ fn names_source(inside: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_in_parentheses_is_a_mark_at_the_end_of_a_clause_only() {
+        let found = |text: &str| marks(text, Span { start: 0, end: text.len() }).len();
+        assert_eq!((found("It restarts (1)."), found("It restarts (1, 2)"), found("It restarts. (1)")), (1, 1, 1));
+        assert_eq!((found("Step (1) is first."), found("in (2019)."), found("`f(1)`.")), (0, 0, 0));
+    }
 
     #[test]
     fn marks_are_told_from_other_brackets() {

@@ -102,6 +102,7 @@ impl Scorer {
     pub fn read(json: &str) -> Result<Self, ModelError> {
         let known: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).chain(OUTSIDE).collect();
         let model = Model::read(json, &known)?;
+        lexicon::load(); // Not while the first reader waits.
         let order = model.features.iter().filter_map(|name| known.iter().position(|known| known == name)).collect();
         Ok(Self { model, order })
     }
@@ -166,3 +167,6 @@ pub fn measure(text: &str, span: Span, passages: &Passages) -> Measured {
 fn places(passages: &Passages, window: Window) -> Vec<Place> {
     passages.window(window).iter().map(|sentence| Place { passage: sentence.passage, span: sentence.span }).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Measured features in, a calibrated probability out: boosted trees, read from JSON.
+//! Measured features in, a calibrated probability out: boosted trees and a linear term beside them, read from JSON.
 //!
 //! The JSON is written by `eval/scorer/train.py` and carries where it comes from. A feature that is not at hand (no
 //! contradiction model is configured, say) is missing, and each split says which way missing goes. The model names its
@@ -12,6 +12,9 @@ use serde::Deserialize;
 pub(super) struct Model {
     pub(super) features: Vec<String>,
     trees: Vec<Vec<Node>>,
+    /// One for each feature.
+    linear: Vec<Term>,
+    bias: f64,
     calibration: Calibration,
     /// A claim is supported from this score on.
     pub(super) threshold: f32,
@@ -21,6 +24,14 @@ pub(super) struct Model {
     pub(super) answer_exponent: f64,
     #[serde(rename = "provenance")]
     _provenance: serde_json::Value,
+}
+
+/// What a feature adds, and the value that stands for it where it is not at hand.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Term {
+    weight: f64,
+    missing: f64,
 }
 
 /// A split, or a leaf. Children are places in the tree's list, after their parent.
@@ -48,7 +59,7 @@ pub enum ModelError {
         "the scorer's model asks for the feature {name:?}, which is not measured: train it again with this version"
     )]
     UnknownFeature { name: String },
-    #[error("the scorer's model has a tree whose nodes don't follow each other: train it again")]
+    #[error("the scorer's model has a tree or a list that is not whole: train it again")]
     BrokenTree,
 }
 
@@ -71,12 +82,20 @@ impl Model {
         };
         let calibrated =
             model.calibration.raw.len() == model.calibration.probability.len() && !model.calibration.raw.is_empty();
-        if calibrated && model.trees.iter().all(is_whole) { Ok(model) } else { Err(ModelError::BrokenTree) }
+        if calibrated && model.linear.len() == model.features.len() && model.trees.iter().all(is_whole) {
+            Ok(model)
+        } else {
+            Err(ModelError::BrokenTree)
+        }
     }
 
     /// The probability that a claim with these features is supported. NaN is a feature that is not at hand.
     pub(super) fn probability(&self, features: &[f32]) -> f32 {
-        let raw: f64 = self.trees.iter().map(|tree| leaf(tree, features)).sum();
+        let trees: f64 = self.trees.iter().map(|tree| leaf(tree, features)).sum();
+        let value = |feature: &f32, term: &Term| if feature.is_nan() { term.missing } else { f64::from(*feature) };
+        let linear: f64 =
+            features.iter().zip(&self.linear).map(|(feature, term)| term.weight * value(feature, term)).sum();
+        let raw = trees + linear + self.bias;
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         {
             self.calibration.of(raw) as f32
@@ -102,14 +121,12 @@ fn leaf(tree: &[Node], features: &[f32]) -> f64 {
 impl Calibration {
     fn of(&self, raw: f64) -> f64 {
         let above = self.raw.partition_point(|known| *known <= raw);
-        let point = |at: usize| (self.raw.get(at).copied(), self.probability.get(at).copied());
-        match (above.checked_sub(1).map(point), point(above)) {
-            (Some((Some(x0), Some(y0))), (Some(x1), Some(y1))) => {
-                y0 + (y1 - y0) * (raw - x0) / (x1 - x0).max(f64::MIN_POSITIVE)
-            }
-            (Some((_, Some(last))), _) => last,
-            (_, (_, Some(first))) => first,
-            (None | Some((_, None | Some(_))), _) => 0.5,
+        let point = |at: usize| self.raw.get(at).copied().zip(self.probability.get(at).copied());
+        let before = above.checked_sub(1).and_then(point);
+        match (before, point(above)) {
+            (Some((x0, y0)), Some((x1, y1))) => y0 + (y1 - y0) * (raw - x0) / (x1 - x0).max(f64::MIN_POSITIVE),
+            (Some((_, end)), None) | (None, Some((_, end))) => end,
+            (None, None) => 0.5, // `read` refuses a calibration without points.
         }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn words(text: &str, within: Span) -> Vec<Word> {
         let end = word_end(text, start, within.end);
         let span = Span { start, end };
         if end - start <= WORD_BYTES_MAX {
-            let first = found.last().is_none_or(|last| restarts(&text[last.span.end..start]));
+            let first = found.last().is_none_or(|last| restarts(text.get(last.span.end..start).unwrap_or_default()));
             found.push(word(text, span, first));
         }
         at = end;

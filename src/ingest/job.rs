@@ -96,6 +96,23 @@ pub struct Summary {
     pub chunks: usize,
 }
 
+impl Summary {
+    /// With what another job did.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.indexed += other.indexed;
+        self.access_changed += other.access_changed;
+        self.unchanged += other.unchanged;
+        self.failed.extend(other.failed);
+        self.waiting += other.waiting;
+        self.left += other.left;
+        self.removed += other.removed;
+        self.skipped += other.skipped;
+        self.chunks += other.chunks;
+        self
+    }
+}
+
 /// Something that was not indexed, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -14,6 +14,7 @@ use jiff::{Timestamp, Zoned};
 use serde::Deserialize;
 
 use super::extract::FrontMatter;
+use super::origin::Defaults;
 use crate::caller::Allow;
 
 /// The end of the name of a file that says something of the file whose name comes before it.
@@ -29,6 +30,8 @@ pub enum MetaError {
     FrontMatter(String),
     #[error("read the file beside it (name{SIDECAR_SUFFIX}): {0}")]
     Sidecar(String),
+    #[error("read what its source says of it: {0}")]
+    Source(String),
 }
 
 /// What is said of a document. None: nothing is.
@@ -214,6 +217,17 @@ pub fn date_text(seconds: i64) -> Option<String> {
 pub fn language(name: &str) -> Option<String> {
     let code = name.trim().split(['-', '_']).next()?.to_ascii_lowercase();
     (code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(code)
+}
+
+/// What is said of a document, and where nothing is, what its source says of all of its documents.
+pub fn or_else(said: Said, defaults: &Defaults) -> Result<Said, MetaError> {
+    let allow = if said.allow.is_empty() {
+        defaults.allow().map_err(|error| MetaError::Source(error.to_string()))?
+    } else {
+        said.allow
+    };
+    let tags = said.tags.or_else(|| Some(defaults.tags.clone()).filter(|tags| !tags.is_empty()));
+    Ok(Said { allow, tags, language: said.language.or_else(|| defaults.language.clone()), ..said })
 }
 
 fn front(matter: &FrontMatter) -> Result<Front, MetaError> {

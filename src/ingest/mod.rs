@@ -3,6 +3,7 @@
 //! [`Indexer::index`] is the whole path for one document, top to bottom. What is to be indexed is asked for at the
 //! [`queue`], and the [`worker`] takes it from there. Knows nothing of questions and answers.
 
+pub mod bring;
 pub mod budget;
 pub mod cached;
 pub mod chunk;
@@ -40,8 +41,8 @@ use notices::Notice;
 use origin::Origin;
 use progress::{Progress, Stage};
 use reader::{ReadError, Reader};
-use source::{Found, SourceError, SourceLimits};
-use uploads::Uploads;
+use source::{FileError, Found, SourceLimits};
+use uploads::{UploadError, Uploads};
 
 /// Turns documents into points, one at a time.
 #[derive(Clone)]
@@ -94,7 +95,7 @@ pub struct Item {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     #[error(transparent)]
-    Source(#[from] SourceError),
+    Source(#[from] FileError),
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
@@ -107,8 +108,14 @@ pub enum IngestError {
     Ledger(#[from] LedgerError),
     #[error(transparent)]
     Panicked(#[from] Panicked),
+    #[error(transparent)]
+    Keep(UploadError),
+    #[error("list the source: {most} others wait already")]
+    TooManySources { most: usize },
     #[error("read it: cairn reads no files of this kind")]
     UnknownKind,
+    #[error("read it: what its source brought is not kept any more, so ingest the source again")]
+    NotKept,
     #[error("read what is kept of it in the ledger: {0}")]
     Origin(String),
     #[error("keep its text: {0}")]
@@ -125,12 +132,15 @@ impl IngestError {
             Self::Source(error) => error.class(),
             Self::Read(error) => error.class(),
             Self::Meta(_) | Self::UnknownKind => Class::Invalid,
+            Self::NotKept => Class::NotFound,
             Self::Origin(_) | Self::Text(_) => Class::Internal,
             Self::Stalled { .. } | Self::Stopped => Class::Unavailable,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Ledger(error) => error.class(),
             Self::Panicked(_) => Class::Internal,
+            Self::Keep(error) => error.class(),
+            Self::TooManySources { .. } => Class::Busy,
         }
     }
 
@@ -141,10 +151,13 @@ impl IngestError {
             Self::Read(error) => error.code(),
             Self::Meta(_) => "invalid_metadata",
             Self::UnknownKind => "unknown_kind",
+            Self::NotKept => "source_missing",
             Self::Embed(_) => "embedding_failed",
             Self::Store(_) => "store_failed",
             Self::Ledger(_) | Self::Origin(_) | Self::Text(_) => "ledger_failed",
             Self::Panicked(_) => "internal",
+            Self::Keep(_) => "source_unreadable",
+            Self::TooManySources { .. } => "too_many_sources",
             Self::Stalled { .. } => "stalled",
             Self::Stopped => "stopped",
         }
@@ -160,8 +173,11 @@ impl IngestError {
             | Self::Store(_)
             | Self::Ledger(_)
             | Self::Origin(_)
+            | Self::NotKept
             | Self::Text(_)
             | Self::Panicked(_)
+            | Self::Keep(_)
+            | Self::TooManySources { .. }
             | Self::Stalled { .. }
             | Self::Stopped => false,
         }
@@ -191,7 +207,8 @@ impl Indexer {
         let Text { hash, extracted, title, allow, metadata } = text;
         let text_hash = sha256(format!("{title}\0{}", extracted.text).as_bytes());
         let content = Content { hash: &hash, text_hash: &text_hash, allow: &allow, metadata: &metadata };
-        if known.says_otherwise(&allow, &metadata) {
+        let says_otherwise = known.says_otherwise(&allow, &metadata);
+        if says_otherwise {
             self.store.describe(document, &allow, &metadata).await?; // before anything else: it may take somebody's access
         }
         let (extracted, kept, notices) = self.kept(extracted).await?;
@@ -201,7 +218,7 @@ impl Indexer {
         {
             self.ledger.keep_text(document, version, kept).await?;
             self.ledger.describe(document, content).await?;
-            return Ok(Outcome::AccessChanged);
+            return Ok(if says_otherwise { Outcome::AccessChanged } else { Outcome::Unchanged });
         }
         let Claim { version, supersedes } =
             self.ledger.claim(document, &known, content, self.store.generation()).await?;
@@ -275,6 +292,7 @@ impl Indexer {
         };
         let sidecar = file.sidecar.map_err(MetaError::Sidecar)?;
         let said: Said = meta::said(extracted.front_matter.as_ref(), sidecar.as_deref())?;
+        let said = meta::or_else(said, &item.origin.defaults())?;
         let metadata = Metadata {
             tags: said.tags.unwrap_or_default(),
             date: said.date.or(file.changed_at),
@@ -285,7 +303,7 @@ impl Indexer {
             .title()
             .or(said.title)
             .or_else(|| extracted.title.clone())
-            .unwrap_or_else(|| file_name(&source::file_of(&item.external_id)));
+            .unwrap_or_else(|| item.origin.file_name(&item.external_id));
         Ok(Some(Text { hash: file.hash, extracted, title, allow: said.allow, metadata }))
     }
     /// Takes the document out of the index, then out of the ledger.
@@ -330,6 +348,7 @@ impl Indexer {
         match &item.origin {
             Origin::File { .. } => source::file_of(&item.external_id),
             Origin::Upload(upload) => self.uploads.path(&upload.blob),
+            Origin::Source(brought) => self.uploads.path(&brought.blob),
         }
     }
 
@@ -341,19 +360,41 @@ impl Indexer {
     async fn read(&self, found: &Found, origin: &Origin) -> Result<File, IngestError> {
         let (found, origin, limits) = (found.clone(), origin.clone(), self.source_limits);
         blocking(move || {
-            let bytes = source::read(&found, &limits)?;
-            let sidecar = match origin {
-                Origin::File { .. } => source::read_sidecar(&found, &limits).map_err(|error| error.to_string()),
+            let read = source::read(&found, &limits);
+            let (bytes, sidecar, defaults) = match origin {
+                Origin::File { defaults, .. } => {
+                    let bytes = read?;
+                    (
+                        bytes,
+                        source::read_sidecar(&found, &limits).map_err(|error| error.to_string()),
+                        defaults.to_text(),
+                    )
+                }
                 Origin::Upload(upload) => {
                     let hash = upload.content_hash();
-                    return Ok(File { bytes, sidecar: Ok(upload.sidecar), hash, changed_at: None });
+                    return Ok(File { bytes: read?, sidecar: Ok(upload.sidecar), hash, changed_at: None });
+                }
+                Origin::Source(brought) => {
+                    let hash = brought.content_hash();
+                    let bytes = read.map_err(|error| match error.class() {
+                        Class::NotFound => IngestError::NotKept,
+                        Class::Invalid | Class::Denied | Class::Busy | Class::Unavailable | Class::Internal => {
+                            error.into()
+                        }
+                    })?;
+                    let sidecar = brought.sidecar_error.map_or(Ok(brought.sidecar), Err);
+                    return Ok(File { bytes, sidecar, hash, changed_at: None });
                 }
             };
-            let hash = match &sidecar {
-                Ok(None) => sha256(&bytes),
-                Err(_) => sha256(&[bytes.as_slice(), b"\0unreadable"].concat()),
-                Ok(Some(beside)) => sha256(&[bytes.as_slice(), b"\0", beside.as_bytes()].concat()),
+            let mut beside = match &sidecar {
+                Ok(None) => vec![],
+                Err(_) => b"\0unreadable".to_vec(),
+                Ok(Some(beside)) => [b"\0", beside.as_bytes()].concat(),
             };
+            if !defaults.is_empty() {
+                beside.extend([b"\0said", defaults.as_bytes()].concat());
+            }
+            let hash = if beside.is_empty() { sha256(&bytes) } else { sha256(&[bytes.as_slice(), &beside].concat()) };
             Ok(File { bytes, sidecar, hash, changed_at: source::changed_at(&found) })
         })
         .await?

@@ -2,12 +2,14 @@
 //!
 //! Kept in the ledger as JSON, with the document and with the work on it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::extract::FileKind;
 use super::source::{self, Found};
+use crate::caller::{Allow, Group};
 use crate::document::sha256;
 
 /// Where a document comes from.
@@ -19,9 +21,46 @@ pub enum Origin {
         /// What it was called by whoever named it, where that alone tells its kind.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         named: Option<String>,
+        #[serde(default, skip_serializing_if = "Defaults::is_nothing")]
+        defaults: Defaults,
     },
     /// Bytes that came over HTTP and are kept in the data folder.
     Upload(Upload),
+    /// Bytes that a source brought, and that are in the data folder until they are indexed.
+    Source(Brought),
+}
+
+/// What is said of all documents of a source, unless a document says otherwise itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defaults {
+    /// Groups. Empty: nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// What a source brought, and what was said of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brought {
+    /// What the source is called.
+    pub source: String,
+    /// SHA-256 of the bytes.
+    pub blob: String,
+    /// What they are called, with an ending that tells their kind.
+    pub name: String,
+    /// What the file beside it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sidecar: Option<String>,
+    /// Why there is no telling what the file beside it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sidecar_error: Option<String>,
+    #[serde(default, skip_serializing_if = "Defaults::is_nothing")]
+    pub defaults: Defaults,
 }
 
 /// What came over HTTP, and what was said of it.
@@ -52,13 +91,14 @@ impl Origin {
         match self {
             Self::File { .. } => "",
             Self::Upload(upload) => &upload.blob,
+            Self::Source(brought) => &brought.blob,
         }
     }
 
     /// What the document is called, where that was said apart from it.
     pub fn title(&self) -> Option<String> {
         match self {
-            Self::File { .. } => None,
+            Self::File { .. } | Self::Source(_) => None,
             Self::Upload(upload) => upload.title.clone(),
         }
     }
@@ -66,28 +106,77 @@ impl Origin {
     /// What the file is called, with an ending that tells its kind.
     pub fn name(&self, external_id: &str) -> String {
         match self {
-            Self::File { named } => {
+            Self::File { named, .. } => {
                 let path = source::file_of(external_id);
                 let tells = FileKind::of(&path).is_some();
                 named.clone().filter(|_| !tells).unwrap_or_else(|| super::file_name(&path))
             }
             Self::Upload(upload) => upload.name.clone(),
+            Self::Source(brought) => brought.name.clone(),
+        }
+    }
+
+    /// What the document is called where nobody gave it a title.
+    pub fn file_name(&self, external_id: &str) -> String {
+        match self {
+            Self::File { .. } | Self::Upload(_) => super::file_name(&source::file_of(external_id)),
+            Self::Source(brought) => brought.name.clone(),
+        }
+    }
+
+    /// What its source says of it.
+    pub fn defaults(&self) -> Defaults {
+        match self {
+            Self::File { defaults, .. } => defaults.clone(),
+            Self::Upload(_) => Defaults::default(),
+            Self::Source(brought) => brought.defaults.clone(),
         }
     }
 
     /// What kind of file it is. None: none that cairn reads.
     pub fn kind(&self, external_id: &str) -> Option<FileKind> {
         match self {
-            Self::File { named } => FileKind::of(&source::file_of(external_id))
+            Self::File { named, .. } => FileKind::of(&source::file_of(external_id))
                 .or_else(|| named.as_ref().and_then(|name| FileKind::of(Path::new(name)))),
             Self::Upload(upload) => FileKind::of(Path::new(&upload.name)),
+            Self::Source(brought) => FileKind::of(Path::new(&brought.name)),
         }
     }
 }
 
-impl From<&Found> for Origin {
-    fn from(found: &Found) -> Self {
-        Self::File { named: found.named.clone() }
+impl Origin {
+    /// Of a file that a walk found for a source that says this.
+    pub fn found(found: &Found, defaults: &Defaults) -> Self {
+        Self::File { named: found.named.clone(), defaults: defaults.clone() }
+    }
+}
+
+impl Defaults {
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The groups that may see the document unless it names others itself. Empty: everybody. An error where the ledger
+    /// holds something that is no group.
+    pub fn allow(&self) -> Result<Allow, crate::caller::InvalidGroup> {
+        self.allow.iter().map(|group| group.parse::<Group>()).collect()
+    }
+
+    /// A text of its own for everything that can be said. Empty: nothing is said.
+    pub fn to_text(&self) -> String {
+        if self.is_nothing() {
+            String::new()
+        } else {
+            serde_json::to_string(self).expect("what is said is made of texts")
+        }
+    }
+}
+
+impl Brought {
+    /// The same if what was brought and all that was said of it is the same.
+    pub fn content_hash(&self) -> String {
+        let said = serde_json::json!([self.blob, self.name, self.sidecar, self.sidecar_error, self.defaults]);
+        sha256(said.to_string().as_bytes())
     }
 }
 
@@ -149,14 +238,26 @@ mod tests {
     #[test]
     fn an_origin_is_what_it_was_after_it_was_kept() {
         let upload = Upload { blob: "b".into(), name: "a.md".into(), title: Some("T".into()), sidecar: None };
-        for origin in
-            [Origin::File { named: None }, Origin::File { named: Some("x.md".into()) }, Origin::Upload(upload)]
-        {
+        let defaults = Defaults { allow: vec!["staff".into()], ..Defaults::default() };
+        let brought = Brought {
+            source: "wiki".into(),
+            blob: "b".into(),
+            name: "a.html".into(),
+            sidecar: None,
+            sidecar_error: None,
+            defaults: defaults.clone(),
+        };
+        for origin in [
+            Origin::File { named: None, defaults: Defaults::default() },
+            Origin::File { named: Some("x.md".into()), defaults },
+            Origin::Upload(upload),
+            Origin::Source(brought),
+        ] {
             assert_eq!(Origin::parse(&origin.to_json()).unwrap(), origin);
         }
         assert_eq!(
             Origin::parse(r#"{"from":"file"}"#).unwrap(),
-            Origin::File { named: None },
+            Origin::File { named: None, defaults: Defaults::default() },
             "as the ledger's default"
         );
     }

@@ -4,13 +4,13 @@
 //! done when the call returns: whatever was being made of the document is stopped first, and nothing of it is found any
 //! more.
 
-use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{Notify, OwnedMutexGuard, watch};
 
-use super::origin::{Origin, Upload};
+use super::origin::{Defaults, Origin, Upload};
 use super::progress::Progress;
 use super::source::{self, Walk};
 use super::uploads::Uploads;
@@ -126,7 +126,7 @@ impl Queue {
                 external_id: source::external_id(&found.path),
                 action: Action::Index,
                 reading: Reading::Origin,
-                origin: Origin::from(found).to_json(),
+                origin: Origin::found(found, &walk.defaults).to_json(),
                 blob: String::new(),
                 bytes: found.bytes,
                 stamp: match compare {
@@ -134,29 +134,50 @@ impl Queue {
                     Compare::Bytes => String::new(),
                 },
             });
-            ledger.add_work(&job, job.as_str(), collection, &work.collect::<Vec<_>>(), generation).await?;
+            let work: Vec<NewWork> = work.collect();
+            ledger.add_work(&job, job.as_str(), collection, &work, generation).await?;
+            let met: Vec<&str> = work.iter().map(|work| work.external_id.as_str()).collect();
+            ledger.met(&job, &walk.source, collection, &met).await?;
         }
         if vanished == Vanished::Go && walk.problems.is_empty() {
-            self.prune(&job, collection, &walk).await?;
+            let is_walked = |external_id: &str| {
+                let path = source::file_of(external_id);
+                !walk.source.is_empty() || walk.roots.iter().any(|root| root.holds(&path))
+            };
+            self.prune(&job, collection, &walk.source, is_walked).await?;
         }
         ledger.listed(&job).await?;
         self.announce();
         Ok(job)
     }
 
-    async fn prune(&self, job: &JobId, collection: &CollectionName, walk: &Walk) -> Result<(), LedgerError> {
-        let found: HashSet<&PathBuf> = walk.found.iter().map(|found| &found.path).collect();
+    /// Queues the removal of what the source had and this job did not meet, as far as `is_meant`. What another source
+    /// has as well stays, unless it is a file that is not there.
+    pub(super) async fn prune(
+        &self,
+        job: &JobId,
+        collection: &CollectionName,
+        source: &str,
+        is_meant: impl Fn(&str) -> bool,
+    ) -> Result<(), LedgerError> {
+        let ledger = &self.indexer.ledger;
         let mut after = String::new();
         loop {
-            let page = self.indexer.ledger.files(collection, &after, PAGE).await?;
+            let page = ledger.missing(job, source, collection, &after).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            after.clone_from(last);
-            let vanished = page.into_iter().filter(|external_id| {
-                let path = source::file_of(external_id);
-                !found.contains(&path) && walk.roots.iter().any(|root| path.starts_with(root))
-            });
-            let work: Vec<NewWork> = vanished.map(removal).collect();
-            self.indexer.ledger.add_work(job, job.as_str(), collection, &work, self.indexer.store.generation()).await?;
+            after.clone_from(&last.external_id);
+            let (mut gone, mut left) = (Vec::new(), Vec::new());
+            for missing in page.into_iter().filter(|missing| is_meant(&missing.external_id)) {
+                let file = source::file_of(&missing.external_id);
+                let is_gone = missing.is_file && !tokio::fs::try_exists(file).await.unwrap_or(true);
+                if missing.elsewhere && !is_gone {
+                    left.push(missing.id);
+                } else {
+                    gone.push(removal(missing.external_id));
+                }
+            }
+            ledger.add_work(job, job.as_str(), collection, &gone, self.indexer.store.generation()).await?;
+            ledger.leave(source, &left).await?;
         }
     }
 
@@ -202,7 +223,10 @@ impl Queue {
         collection: &CollectionName,
         uploads: Vec<(String, Upload, u64)>,
     ) -> Result<JobId, LedgerError> {
-        let name = format!("{} uploads", uploads.len());
+        let name = match uploads.as_slice() {
+            [(external_id, ..)] => external_id.clone(),
+            several => format!("{} uploads", several.len()),
+        };
         self.upload_many(collection, &name, "", uploads).await
     }
 
@@ -374,7 +398,7 @@ impl Queue {
 }
 
 fn removal(external_id: String) -> NewWork {
-    let origin = Origin::File { named: None }.to_json();
+    let origin = Origin::File { named: None, defaults: Defaults::default() }.to_json();
     let (action, reading) = (Action::Remove, Reading::Origin);
     NewWork { external_id, action, reading, origin, blob: String::new(), bytes: 0, stamp: String::new() }
 }
@@ -388,9 +412,13 @@ fn again(external_id: String, reading: Reading, (origin, bytes): (&str, i64)) ->
 
 /// What a job is called that brings in what a walk found.
 fn name_of(walk: &Walk) -> String {
-    let first =
-        walk.roots.first().map(PathBuf::as_path).or_else(|| walk.found.first().map(|found| found.path.as_path()));
+    let first = walk
+        .roots
+        .first()
+        .map(|root| root.path.as_path())
+        .or_else(|| walk.found.first().map(|found| found.path.as_path()));
     let first = first.map_or_else(String::new, |path: &Path| path.display().to_string());
+    let first = if walk.source.is_empty() { first } else { format!("{}: {first}", walk.source) };
     match walk.roots.len() {
         0 | 1 => first,
         more => format!("{first} and {} more", more - 1),

@@ -14,6 +14,7 @@ use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use crate::error::Class;
 use crate::ledger::{Ledger, LedgerError};
 
 const PART: &str = "part-";
@@ -69,6 +70,15 @@ pub enum UploadError {
     File(#[from] io::Error),
     #[error("the upload is larger than {bytes_max} bytes")]
     TooLarge { bytes_max: u64 },
+}
+
+impl UploadError {
+    pub(super) fn class(&self) -> Class {
+        match self {
+            Self::File(_) => Class::Unavailable,
+            Self::TooLarge { .. } => Class::Invalid,
+        }
+    }
 }
 
 impl Uploads {

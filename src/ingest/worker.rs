@@ -49,7 +49,7 @@ pub struct WorkerLimits {
 pub enum Until<'a> {
     /// Everything, until the stop.
     Stopped,
-    /// This job alone, until nothing of it is left that could be done now.
+    /// This job alone, until it is listed and nothing of it is left that could be done now.
     AtRest(&'a JobId),
 }
 
@@ -71,6 +71,11 @@ impl Worker {
         let mut changes = 0;
         let mut forget_at = Instant::now() + FORGET_EVERY;
         loop {
+            // Asked before work is looked for: what is added after this look is met by the next one.
+            let is_listed = match until {
+                Until::AtRest(job) => self.queue.indexer.ledger.is_listed(job).await?,
+                Until::Stopped => false,
+            };
             while running.len() < self.limits.documents_in_flight {
                 match self.take(until).await {
                     Ok(Some(work)) => {
@@ -89,7 +94,8 @@ impl Worker {
             }
             if running.is_empty() {
                 match until {
-                    Until::AtRest(_) => return Ok(()),
+                    Until::AtRest(_) if is_listed => return Ok(()),
+                    Until::AtRest(_) => {}
                     Until::Stopped => self.shape(&mut changes).await,
                 }
             }

@@ -154,26 +154,6 @@ impl Ledger {
         .map_err(sql("list documents"))
     }
 
-    /// External ids, after `after` and in order, of documents that came from files and were not removed.
-    pub async fn files(
-        &self,
-        collection: &CollectionName,
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<String>, LedgerError> {
-        let ids: Vec<(String,)> = sqlx::query_as(
-            "SELECT external_id FROM documents WHERE collection = ? AND external_id > ? AND state <> 'removed'
-             AND origin->>'from' = 'file' ORDER BY external_id LIMIT ?",
-        )
-        .bind(collection.as_str())
-        .bind(after)
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(sql("list documents"))?;
-        Ok(ids.into_iter().map(|(id,)| id).collect())
-    }
-
     /// A page of the documents that are seen, removed ones among them, by external id.
     pub async fn page(
         &self,

@@ -127,6 +127,8 @@ pub struct Job {
     pub name: String,
     state: String,
     pub reason: String,
+    /// Whether it has all its documents.
+    pub listed: bool,
     pub created_at_ms: i64,
     pub started_at_ms: Option<i64>,
     pub ended_at_ms: Option<i64>,
@@ -164,7 +166,7 @@ impl Job {
 
     /// Whether there is nothing to do but to wait until something else is well again.
     pub fn only_waits(&self) -> bool {
-        self.waiting > 0 && self.queued() == 0 && self.working == 0
+        self.listed && self.waiting > 0 && self.queued() == 0 && self.working == 0
     }
 }
 
@@ -320,6 +322,7 @@ impl Ledger {
             "DELETE FROM jobs WHERE ended_at_ms < ?1",
             "DELETE FROM documents WHERE state = 'removed' AND changed_at_ms < ?1
              AND NOT EXISTS (SELECT 1 FROM work WHERE document = documents.id)",
+            "DELETE FROM brought WHERE document NOT IN (SELECT id FROM documents) AND ?1 IS NOT NULL",
         ] {
             sqlx::query(statement)
                 .bind(now_ms() - KEPT_MS)

@@ -9,6 +9,7 @@ mod asked;
 mod documents;
 mod jobs;
 mod keys;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod texts;
@@ -23,6 +24,7 @@ pub use asked::{Added, NewWork};
 pub use documents::{DocumentDetail, DocumentRow, DocumentState, Page, Sight, StateCount};
 pub use jobs::{Ended, Job, JobId, JobKind, JobState, NewJob};
 pub use keys::{KeyRow, NewKey};
+pub use sources::{Before, Missing};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
 pub use texts::{Alike, KeptText, Signature};
@@ -384,6 +386,11 @@ impl Ledger {
         .await
         .map_err(sql(WHAT))?;
         texts::forget(&mut transaction, document, None).await.map_err(sql(WHAT))?;
+        sqlx::query("DELETE FROM brought WHERE document = ?")
+            .bind(document.to_string())
+            .execute(&mut *transaction)
+            .await
+            .map_err(sql(WHAT))?;
         transaction.commit().await.map_err(sql(WHAT))
     }
 

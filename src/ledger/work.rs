@@ -297,7 +297,9 @@ impl Ledger {
         if matches!(outcome, Outcome::Indexed { .. } | Outcome::AccessChanged | Outcome::Unchanged | Outcome::Rejected)
         {
             sqlx::query(
-                "UPDATE documents SET origin = w.origin, blob = w.blob, bytes = w.bytes,
+                // What a source brings is there again; only what could not be indexed is kept for another try.
+                "UPDATE documents SET origin = w.origin, bytes = w.bytes,
+                 blob = CASE WHEN documents.state = 'indexed' AND w.origin->>'from' = 'source' THEN '' ELSE w.blob END,
                  stamp = CASE WHEN documents.state = 'indexed' THEN w.stamp ELSE '' END
                  FROM (SELECT origin, blob, bytes, stamp, document FROM work WHERE number = ?) AS w
                  WHERE documents.id = w.document",

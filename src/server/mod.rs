@@ -12,6 +12,7 @@ mod limits;
 mod openai;
 mod probe;
 pub mod search;
+pub mod sources;
 
 use std::future::IntoFuture;
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::answer::Answerer;
 use crate::config::{self, Config};
 use crate::document::CollectionName;
+use crate::ingest::bring::Bringer;
 use crate::ingest::queue::Queue;
 use crate::ledger::Ledger;
 use crate::store::VectorStore;
@@ -46,6 +48,7 @@ use limits::Limits;
 pub struct Service {
     answerer: Arc<Answerer>,
     queue: Arc<Queue>,
+    bringer: Arc<Bringer>,
     store: Arc<dyn VectorStore>,
     ledger: Ledger,
     /// Where a request that names no collection looks.
@@ -98,13 +101,15 @@ impl Modify for Keys {
 impl Service {
     pub fn new(
         answerer: Arc<Answerer>,
-        queue: Arc<Queue>,
+        bringer: Arc<Bringer>,
         metrics: PrometheusHandle,
         local_token: Option<SecretString>,
         config: &Config,
     ) -> Self {
+        let queue = Arc::clone(&bringer.queue);
         Self {
             answerer,
+            bringer,
             store: Arc::clone(queue.store()),
             ledger: queue.ledger().clone(),
             queue,
@@ -163,6 +168,7 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(jobs::get, jobs::cancel))
         .routes(routes!(jobs::events))
         .routes(routes!(jobs::ingest))
+        .routes(routes!(sources::ingest))
         .routes(routes!(jobs::retry))
         .routes(routes!(jobs::reprocess))
         .routes(routes!(documents::text::text))

@@ -172,7 +172,7 @@ async fn model_server() -> (Process, String) {
 }
 
 /// One of tests/python, in the tests' own Python environment.
-fn python(script: &str) -> Command {
+pub(crate) fn python(script: &str) -> Command {
     let mut command = Command::new(fetched("test-venv/bin/python"));
     command.arg(repository().join("tests/python").join(script));
     command

@@ -24,6 +24,7 @@ use cairn::config::{Config, Environment};
 use cairn::document::{CollectionName, Hit, Passage};
 use cairn::embed::{ModelFiles, Runtime};
 use cairn::ingest::Indexer;
+use cairn::ingest::bring::Bringer;
 use cairn::ingest::job::Summary;
 pub(crate) use cairn::ingest::queue::Vanished;
 use cairn::ingest::queue::{Compare, Queue};
@@ -168,6 +169,7 @@ pub(crate) async fn summary(app: &App, job: &JobId) -> Summary {
 pub(crate) fn use_store(app: &mut App, store: &Arc<dyn VectorStore>) {
     app.indexer = Arc::new(Indexer { store: Arc::clone(store), ..Indexer::clone(&app.indexer) });
     app.queue = Arc::new(Queue::new(Arc::clone(&app.indexer)));
+    app.bringer = Arc::new(Bringer::new(Arc::clone(&app.queue), &app.config));
     app.worker = Worker { queue: Arc::clone(&app.queue), limits: app.worker.limits };
 }
 

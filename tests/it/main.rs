@@ -32,4 +32,5 @@ mod qdrant;
 mod reading;
 mod recall;
 mod shutdown;
+mod sources;
 mod tidy;

@@ -2,6 +2,7 @@
 //! document changes.
 
 mod answering;
+mod checking;
 mod ingesting;
 mod keeping;
 mod prompting;

@@ -66,6 +66,11 @@ impl Progress {
         Self { bar, json, started: Instant::now(), line: None, seen: None }
     }
 
+    /// Another job begins.
+    pub(super) fn begin(&mut self) {
+        self.seen = None;
+    }
+
     pub(super) fn job(&mut self, job: &JobWire) {
         self.bar.set_length(u64::try_from(job.bytes.total).unwrap_or_default());
         self.bar.set_position(u64::try_from(job.bytes.done).unwrap_or_default());

@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-use super::{IngestArgs, Progress, conclude, show, work};
+use super::{IngestArgs, Progress, conclude, shape, show, work};
 use crate::app::{App, AppError};
 use crate::cli::remote::Hand;
 use crate::cli::{collection, tell};
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::server::jobs::JobBegun;
+use crate::server::jobs::wire::JobDetailWire;
 use crate::store::StoreError;
 use crate::tasks::Signals;
 
@@ -28,7 +29,8 @@ pub(super) async fn run(args: IngestArgs, config: Config, mut signals: Signals) 
             let events = remote.job_events(&begun.job).await?;
             show(events, &mut progress, &mut signals, async || remote.delete(&job).await).await?;
             progress.clear();
-            return conclude(&remote.get(&job).await?, &progress, args.json);
+            let ended: JobDetailWire = remote.get(&job).await?;
+            return conclude(&ended.summary(), &progress, args.json);
         }
     };
     let collections: Vec<CollectionName> = match named {
@@ -45,13 +47,14 @@ pub(super) async fn run(args: IngestArgs, config: Config, mut signals: Signals) 
     for name in &collections {
         let mut progress = Progress::new(args.json);
         let job = app.queue.reprocess(name).await?;
-        let ended = work(&app, &job, &mut progress, &mut signals).await?;
+        let ended = work(&app, &job, async { Ok(()) }, (&mut progress, &mut signals)).await?;
+        shape(&app, std::slice::from_ref(&ended), &progress, &mut signals).await?;
         progress.clear();
         if collections.len() > 1 && !args.json {
             tell(&format!("collection {name}:"));
         }
         let ended_well = ended.summary().left == 0 && ended.summary().failed.is_empty();
-        let this = conclude(&ended, &progress, args.json)?;
+        let this = conclude(&ended.summary(), &progress, args.json)?;
         if !ended_well {
             code = this;
         }

@@ -1,3 +1,5 @@
+//! Answers cut into pieces, at once and as a stream.
+
 use proptest::prelude::*;
 
 use super::*;

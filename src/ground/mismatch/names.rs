@@ -89,7 +89,8 @@ fn replaced(pair: &Pair<'_>, is_title: bool) -> Vec<Mismatch> {
             && !are_alike(&said.stem, &instead.stem)
         {
             let evidence = Some(pair.place(*sentence, instead));
-            found.push(Mismatch { kind: MismatchKind::NameElsewhere, claim: said.span, evidence });
+            let kind = if pair.passages.has(&said.stem) { MismatchKind::NameElsewhere } else { MismatchKind::Name };
+            found.push(Mismatch { kind, claim: said.span, evidence });
         }
     }
     found

@@ -1,3 +1,5 @@
+//! What each rule finds, and what it leaves alone.
+
 use super::super::evidence::best;
 use super::*;
 

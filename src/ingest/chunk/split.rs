@@ -183,8 +183,8 @@ impl Splitter<'_> {
         match self.form {
             Form::Markdown => MarkdownSplitter::new(config()).chunk_indices(text).map(placed).collect(),
             Form::Code(language) => match language.splitter(config()) {
-                Ok(splitter) => splitter.chunk_indices(text).map(placed).collect(),
-                Err(_) => as_text(),
+                Ok(splitter) if language.can_parse(text) => splitter.chunk_indices(text).map(placed).collect(),
+                Ok(_) | Err(_) => as_text(),
             },
             Form::Plain => as_text(),
         }

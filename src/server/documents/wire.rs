@@ -27,8 +27,10 @@ pub struct DocumentWire {
     /// Chunks of the version that answers.
     pub chunks: i64,
     pub bytes: i64,
-    /// Where it comes from: `file` or `upload`.
+    /// Where it comes from: `file`, `upload` or `source`.
     pub origin: String,
+    /// What the source is called that brought it last, where it comes from one.
+    pub source: Option<String>,
     /// The groups that may see it; none: everybody who may use its collection.
     pub allow: Vec<String>,
     #[serde(default)]
@@ -149,9 +151,10 @@ impl From<DocumentDetail> for DocumentWire {
             class: row.class.and_then(said),
             next_try_at: row.next_try_at_ms.filter(|_| waiting).map(time),
         });
-        let origin = match Origin::parse(&row.origin) {
-            Ok(Origin::Upload(_)) => "upload",
-            Ok(Origin::File { .. }) | Err(_) => "file",
+        let (origin, source) = match Origin::parse(&row.origin) {
+            Ok(Origin::Upload(_)) => ("upload", None),
+            Ok(Origin::Source(brought)) => ("source", Some(brought.source)),
+            Ok(Origin::File { .. }) | Err(_) => ("file", None),
         };
         let metadata: Metadata = serde_json::from_str(&row.metadata).unwrap_or_default();
         let notices: Vec<Notice> = serde_json::from_str(&row.notices).unwrap_or_default();
@@ -166,6 +169,7 @@ impl From<DocumentDetail> for DocumentWire {
             chunks: row.chunks,
             bytes: row.bytes,
             origin: origin.to_owned(),
+            source,
             allow: serde_json::from_str(&row.allow).unwrap_or_default(),
             tags: metadata.tags.into_iter().collect(),
             date: metadata.date.and_then(meta::date_text),

@@ -22,6 +22,8 @@ pub struct JobWire {
     pub state: String,
     /// Why it failed.
     pub reason: String,
+    /// Whether its documents are still being looked for, so that there may be more of them.
+    pub listing: bool,
     /// RFC 3339, UTC.
     pub created_at: String,
     pub started_at: Option<String>,
@@ -122,7 +124,8 @@ impl JobWire {
     /// Whether there is nothing to do but to wait until something else is well again.
     pub fn only_waits(&self) -> bool {
         let counts = self.documents;
-        self.state == JobState::Running.name() && counts.waiting > 0 && counts.queued + counts.working == 0
+        let is_running = self.state == JobState::Running.name() && !self.listing;
+        is_running && counts.waiting > 0 && counts.queued + counts.working == 0
     }
 }
 
@@ -166,6 +169,7 @@ impl From<Job> for JobWire {
             - job.ended;
         Self {
             state: job.state().name().to_owned(),
+            listing: !job.listed,
             documents: CountsWire {
                 total: job.documents + untouched,
                 queued: job.queued(),

@@ -47,14 +47,16 @@ impl Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let token = Some(SecretString::from(TOKEN));
-        let service = Service::new(app.answerer.clone(), app.queue.clone(), metrics(), token, &app.config);
+        let service = Service::new(app.answerer.clone(), app.bringer.clone(), metrics(), token, &app.config);
         let tasks = Tasks::default();
         let until_stopped = tasks.clone();
-        let worker = app.worker.clone();
+        let (worker, bringer) = (app.worker.clone(), app.bringer.clone());
         #[expect(clippy::disallowed_methods, reason = "it ends with the test's own runtime")]
         let serving = tokio::spawn(async move {
             let working = worker.run(Until::Stopped, until_stopped.stopped());
-            let (served, worked) = tokio::join!(server::serve(listener, service, &until_stopped), working);
+            let bringing = bringer.run(Vec::new(), until_stopped.stopped());
+            let (served, worked, ()) =
+                tokio::join!(server::serve(listener, service, &until_stopped), working, bringing);
             worked.unwrap();
             served
         });

@@ -159,7 +159,7 @@ fn body(mail: &Message<'_>) -> Result<Extracted, ExtractError> {
     let plain_bytes: usize = plain.iter().map(|text| text.trim().len()).sum();
     let html_bytes: usize = html.iter().map(|text| text.len()).sum();
     if plain_bytes >= PLAIN_BYTES_MIN || html_bytes <= plain_bytes {
-        plain.iter().for_each(|text| writer.paragraph(&text.replace("\r\n", "\n")));
+        plain.iter().for_each(|text| writer.paragraph(&decode::with_plain_line_ends((*text).to_owned())));
     } else {
         for page in html {
             writer.append(&html::extract(page)?, 0);
@@ -189,7 +189,7 @@ fn untyped(mail: &Message<'_>) -> Option<String> {
         return None;
     }
     match &root.body {
-        PartType::Text(text) => Some(text.replace("\r\n", "\n")),
+        PartType::Text(text) => Some(decode::with_plain_line_ends(text.to_string())),
         PartType::Binary(bytes) | PartType::InlineBinary(bytes) => decode::decode(bytes, Declared::Nowhere).ok(),
         PartType::Html(_) | PartType::Message(_) | PartType::Multipart(_) => None,
     }

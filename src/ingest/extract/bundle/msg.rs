@@ -169,7 +169,7 @@ fn person(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed, [name, addresses @ 
 
 fn body(mail: &mut Mail<'_>, storage: &str, fixed: &Fixed) -> Result<Extracted, ExtractError> {
     if let Some(text) = text_of(mail, storage, BODY, fixed) {
-        return Ok(Extracted::of(FileKind::Msg, text.replace("\r\n", "\n").replace('\r', "\n")));
+        return Ok(Extracted::of(FileKind::Msg, decode::with_plain_line_ends(text)));
     }
     if let Some(page) = stream(mail, storage, BODY_HTML, "0102") {
         return html::extract(&decode::decode(&page, Declared::InHtml)?);

@@ -39,6 +39,27 @@ impl Language {
         }
     }
 
+    /// Whether the parser of this language may be given a text.
+    ///
+    /// That of YAML keeps a stack of indents in a buffer of 1024 bytes, four for each, and ends the whole process where
+    /// they don't fit. No more than three indents belong to one column, so a text whose structure stays within a few
+    /// columns can't get there.
+    pub fn can_parse(self, text: &str) -> bool {
+        const COLUMNS_MAX: usize = 80;
+        match self {
+            Self::Yaml => text.lines().all(|line| structure_columns(line) <= COLUMNS_MAX),
+            Self::Rust
+            | Self::Python
+            | Self::JavaScript
+            | Self::TypeScript
+            | Self::Go
+            | Self::Java
+            | Self::C
+            | Self::Bash
+            | Self::Sql => true,
+        }
+    }
+
     /// Cuts texts of this language along its syntax. Fails only where the grammar and tree-sitter are of versions that
     /// don't fit, which a test rules out for the ones that cairn is built with.
     pub fn splitter<S: ChunkSizer>(self, config: ChunkConfig<S>) -> Result<CodeSplitter<S>, CodeSplitterError> {
@@ -58,11 +79,36 @@ impl Language {
     }
 }
 
+/// Up to which byte something may begin that YAML nests: behind white space, `-`, `?` and `:`. Long lines of prose may
+/// have those too, and count as if they were structure.
+fn structure_columns(line: &str) -> usize {
+    let is_last_of_word =
+        |at: usize| line.get(at + 1..).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t']));
+    let indent = line.len() - line.trim_start().len();
+    let mark = line.char_indices().rfind(|(at, c)| "-?:".contains(*c) && is_last_of_word(*at));
+    indent.max(mark.map_or(0, |(at, _)| at))
+}
+
 #[cfg(test)]
 mod tests {
     use text_splitter::Characters;
 
     use super::*;
+
+    #[test]
+    fn yaml_that_would_end_the_process_is_not_parsed() {
+        let nested: String = (0..300).map(|depth| format!("{}k:\n", " ".repeat(depth))).collect();
+        let in_a_line = format!("{}k: v\n", "- ".repeat(300));
+        for text in [nested.as_str(), in_a_line.as_str()] {
+            assert!(!Language::Yaml.can_parse(text));
+        }
+        assert!(Language::Yaml.can_parse("a:\n  - b: c\n    d: https://x.example/#e\n"));
+        // As deep as it may be.
+        let deepest: String = (0..=80).map(|depth| format!("{}-\n", " ".repeat(depth))).collect();
+        assert!(Language::Yaml.can_parse(&deepest));
+        let splitter = Language::Yaml.splitter(ChunkConfig::new(24).with_sizer(Characters)).expect("the versions fit");
+        assert!(splitter.chunks(&deepest).count() > 1);
+    }
 
     #[test]
     fn every_grammar_fits_the_tree_sitter_that_cairn_is_built_with() {

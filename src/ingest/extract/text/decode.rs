@@ -97,7 +97,8 @@ fn is_text(text: &str) -> bool {
     controls * CHARS_PER_CONTROL_MIN <= chars
 }
 
-fn with_plain_line_ends(text: String) -> String {
+/// With `\n` for every line end.
+pub(crate) fn with_plain_line_ends(text: String) -> String {
     if text.contains('\r') { text.replace("\r\n", "\n").replace('\r', "\n") } else { text }
 }
 

@@ -1,4 +1,4 @@
-//! Folders and files that somebody named → the files to index, and their bytes.
+//! Folders, files and patterns that somebody named → the files to index, and their bytes.
 //!
 //! Walks as `git` and `ripgrep` do: what `.gitignore`, `.ignore` or `.cairnignore` exclude is left out, in a repository
 //! or not, and so are hidden files. Symbolic links below a folder are not followed. Whoever names a file means it: it is
@@ -13,10 +13,14 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ignore::{DirEntry, WalkBuilder};
+use rustix::fs::{Mode, OFlags};
 
-use super::extract::FileKind;
-use super::meta::SIDECAR_SUFFIX;
+use super::manifest::Folder;
+use super::pattern::Patterns;
 use crate::error::Class;
+use crate::ingest::extract::FileKind;
+use crate::ingest::meta::SIDECAR_SUFFIX;
+use crate::ingest::origin::Defaults;
 
 /// Holds what git must not exclude but cairn shall, in the syntax of `.gitignore`.
 const IGNORE_FILE: &str = ".cairnignore";
@@ -48,8 +52,28 @@ pub struct Walk {
     pub skipped: usize,
     /// Sorted by path.
     pub problems: Vec<Problem>,
-    /// The absolute paths that were walked: what the index holds below them and `found` does not has vanished.
-    pub roots: Vec<PathBuf>,
+    /// What was walked: what the index holds there and `found` does not has vanished.
+    pub roots: Vec<Root>,
+    /// The source of a manifest that these are the files of. Empty: they were named on a command line.
+    pub source: String,
+    /// What that source says of them.
+    pub defaults: Defaults,
+}
+
+/// A folder that is walked.
+#[derive(Debug, Clone)]
+pub struct Root {
+    /// Absolute.
+    pub path: PathBuf,
+    /// Which of the files below it are meant.
+    pub patterns: Patterns,
+}
+
+impl Root {
+    pub fn holds(&self, path: &Path) -> bool {
+        let below = path.strip_prefix(&self.path).ok();
+        below.is_some_and(|below| self.patterns.wants(&below.to_string_lossy()))
+    }
 }
 
 /// Something that was asked for and can't be indexed.
@@ -68,15 +92,15 @@ pub struct SourceLimits {
 
 /// Why a file that was found can't be read.
 #[derive(Debug, thiserror::Error)]
-pub enum SourceError {
+pub enum FileError {
     #[error("read {path}: {cause}")]
     Read { path: PathBuf, cause: io::Error },
     #[error("read {path}: it is larger than {bytes_max} bytes")]
     TooLarge { path: PathBuf, bytes_max: u64 },
 }
 
-impl SourceError {
-    pub(super) fn class(&self) -> Class {
+impl FileError {
+    pub fn class(&self) -> Class {
         match self {
             Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => Class::NotFound,
             Self::Read { .. } => Class::Unavailable,
@@ -84,7 +108,7 @@ impl SourceError {
         }
     }
 
-    pub(super) fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Read { cause, .. } if cause.kind() == io::ErrorKind::NotFound => "source_missing",
             Self::Read { .. } => "source_unreadable",
@@ -92,7 +116,7 @@ impl SourceError {
         }
     }
 
-    pub(super) fn is_too_large(&self) -> bool {
+    pub fn is_too_large(&self) -> bool {
         match self {
             Self::TooLarge { .. } => true,
             Self::Read { .. } => false,
@@ -100,19 +124,37 @@ impl SourceError {
     }
 }
 
-/// All files to index at and below `paths`.
+/// All files to index at and below `paths`, some of which may be patterns such as `docs/**/*.md`.
 pub fn walk(paths: &[PathBuf], limits: &SourceLimits) -> Walk {
-    let mut walker =
-        Walker { limits: *limits, found: BTreeMap::new(), skipped: 0, problems: BTreeMap::new(), roots: Vec::new() };
+    let mut walker = Walker::new(limits);
     for path in paths {
-        walker.root(path);
+        match pattern(path) {
+            Some((folder, patterns)) => walker.pattern(path, &folder, patterns),
+            None => walker.root(path, Patterns::default()),
+        }
     }
-    Walk {
-        found: walker.found.into_values().collect(),
-        skipped: walker.skipped,
-        problems: walker.problems.into_iter().map(|(path, reason)| Problem { path, reason }).collect(),
-        roots: walker.roots,
+    walker.end()
+}
+
+/// All files to index of a source that a manifest declares.
+pub fn walk_declared(folder: &Folder, limits: &SourceLimits) -> Walk {
+    let mut walker = Walker::new(limits);
+    for path in &folder.paths {
+        walker.root(path, folder.patterns.clone());
     }
+    walker.end()
+}
+
+/// The folder and the pattern below it of a path that is a pattern: one that is nothing by its whole name.
+fn pattern(path: &Path) -> Option<(PathBuf, Result<Patterns, String>)> {
+    let has_marks = |part: &Path| part.to_string_lossy().contains(['*', '?', '[']);
+    if !has_marks(path) || path.exists() {
+        return None;
+    }
+    let folder = path.ancestors().find(|folder| !has_marks(folder))?;
+    let below = path.strip_prefix(folder).ok()?.to_string_lossy();
+    let patterns = Patterns::new(&[format!("/{below}")], &[]).map_err(|error| error.to_string());
+    Some((if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_path_buf() }, patterns))
 }
 
 /// What the document in this file is called: its path, and where that is no UTF-8, its `file:` URL, so that no two
@@ -131,16 +173,16 @@ pub fn file_of(external_id: &str) -> PathBuf {
 }
 
 /// All bytes of a file, which may have changed since it was found.
-pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, SourceError> {
-    let failed = |cause| SourceError::Read { path: found.path.clone(), cause };
-    let file = File::open(&found.path).map_err(failed)?;
+pub fn read(found: &Found, limits: &SourceLimits) -> Result<Vec<u8>, FileError> {
+    let failed = |cause| FileError::Read { path: found.path.clone(), cause };
+    let file = open(&found.path).map_err(failed)?;
     let bytes_max = limits.file_bytes_max;
     let mut bytes = Vec::with_capacity(usize::try_from(found.bytes.min(bytes_max)).unwrap_or_default());
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length <= bytes_max) {
         Ok(bytes)
     } else {
-        Err(SourceError::TooLarge { path: found.path.clone(), bytes_max })
+        Err(FileError::TooLarge { path: found.path.clone(), bytes_max })
     }
 }
 
@@ -150,17 +192,34 @@ pub fn changed_at(found: &Found) -> Option<i64> {
 }
 
 /// What the file beside a document says of it, if there is one.
-pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<String>, SourceError> {
+pub fn read_sidecar(found: &Found, limits: &SourceLimits) -> Result<Option<String>, FileError> {
     let path = sidecar_of(&found.path);
     let beside = Found { path: path.clone(), ..found.clone() };
     match read(&beside, limits) {
         Ok(bytes) => match String::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
-            Err(_) => Err(SourceError::Read { path, cause: io::ErrorKind::InvalidData.into() }),
+            Err(_) => Err(FileError::Read { path, cause: io::ErrorKind::InvalidData.into() }),
         },
-        Err(SourceError::Read { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(FileError::Read { cause, .. }) if is_absent(&cause) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file and nothing else: what was found as one may have been replaced by a link out of the folder, or by a pipe
+/// that nobody writes to.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file any more"))
+    }
+}
+
+/// Whether there is no such file. There can't be one whose name is too long.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidFilename)
 }
 
 fn sidecar_of(path: &Path) -> PathBuf {
@@ -176,7 +235,7 @@ fn stamp(path: &Path, metadata: &fs::Metadata) -> String {
     let now = i128::try_from(now).unwrap_or(i128::MAX);
     let beside = match fs::metadata(sidecar_of(path)) {
         Ok(beside) => Some(beside),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) if is_absent(&error) => None,
         Err(_) => return String::new(),
     };
     let mut stamp = String::new();
@@ -194,13 +253,45 @@ fn stamp(path: &Path, metadata: &fs::Metadata) -> String {
 struct Walker {
     limits: SourceLimits,
     found: BTreeMap<PathBuf, Found>,
+    /// Files that were found, some of them more than once.
+    taken: usize,
     skipped: usize,
     problems: BTreeMap<PathBuf, String>,
-    roots: Vec<PathBuf>,
+    roots: Vec<Root>,
 }
 
 impl Walker {
-    fn root(&mut self, named: &Path) {
+    fn new(limits: &SourceLimits) -> Self {
+        let (found, problems) = (BTreeMap::new(), BTreeMap::new());
+        Self { limits: *limits, found, taken: 0, skipped: 0, problems, roots: Vec::new() }
+    }
+
+    fn end(self) -> Walk {
+        Walk {
+            found: self.found.into_values().collect(),
+            skipped: self.skipped,
+            problems: self.problems.into_iter().map(|(path, reason)| Problem { path, reason }).collect(),
+            roots: self.roots,
+            source: String::new(),
+            defaults: Defaults::default(),
+        }
+    }
+
+    /// A pattern that no file fits is a problem: whoever wrote it meant some.
+    fn pattern(&mut self, named: &Path, folder: &Path, patterns: Result<Patterns, String>) {
+        match patterns {
+            Ok(patterns) => {
+                let before = (self.taken, self.problems.len());
+                self.root(folder, patterns);
+                if before == (self.taken, self.problems.len()) {
+                    self.problem(named.to_path_buf(), "fits no file that cairn reads");
+                }
+            }
+            Err(reason) => self.problem(named.to_path_buf(), &reason),
+        }
+    }
+
+    fn root(&mut self, named: &Path, patterns: Patterns) {
         let resolved = std::path::absolute(named).and_then(fs::canonicalize);
         let root = match resolved.and_then(|path| Ok((fs::metadata(&path)?, path))) {
             Ok((metadata, path)) if metadata.is_dir() => path,
@@ -218,8 +309,8 @@ impl Walker {
             Ok((_, path)) => return self.problem(path, "is neither a file nor a folder"),
             Err(error) => return self.problem(named.to_path_buf(), &unreadable(&error)),
         };
-        self.roots.push(root.clone());
-        let entries = WalkBuilder::new(&root)
+        let root = Root { path: root, patterns };
+        let entries = WalkBuilder::new(&root.path)
             .require_git(false)
             .git_global(false) // The same folder gives the same documents, whoever walks it.
             .add_custom_ignore_filename(IGNORE_FILE)
@@ -228,16 +319,17 @@ impl Walker {
         for entry in entries {
             match entry {
                 Ok(entry) => self.entry(entry, &root),
-                Err(error) => self.walk_error(&error, &root),
+                Err(error) => self.walk_error(&error, &root.path),
             }
         }
+        self.roots.push(root);
     }
 
-    fn entry(&mut self, entry: DirEntry, root: &Path) {
+    fn entry(&mut self, entry: DirEntry, root: &Root) {
         if let Some(error) = entry.error() {
-            self.walk_error(error, root); // A line of an ignore file that means nothing.
+            self.walk_error(error, &root.path); // A line of an ignore file that means nothing.
         }
-        if !entry.file_type().is_some_and(|kind| kind.is_file()) {
+        if !entry.file_type().is_some_and(|kind| kind.is_file()) || !root.holds(entry.path()) {
             return;
         }
         let Some(kind) = FileKind::of(entry.path()) else {
@@ -257,6 +349,7 @@ impl Walker {
             self.problem(path, &format!("has {bytes} bytes, more than ingest.file_bytes_max ({bytes_max})"));
         } else {
             let stamp = stamp(&path, metadata);
+            self.taken += 1;
             self.found.insert(path.clone(), Found { path, kind, named, bytes, stamp });
         }
     }
@@ -391,8 +484,8 @@ mod tests {
         let found = walk.found.first().expect("the file is found");
         assert_eq!(read(found, &LIMITS).expect("it can be read"), b"short");
         fs::write(&found.path, "x".repeat(101)).expect("a file can be written");
-        assert!(matches!(read(found, &LIMITS), Err(SourceError::TooLarge { .. })));
+        assert!(matches!(read(found, &LIMITS), Err(FileError::TooLarge { .. })));
         fs::remove_file(&found.path).expect("a file can be removed");
-        assert!(matches!(read(found, &LIMITS), Err(SourceError::Read { .. })));
+        assert!(matches!(read(found, &LIMITS), Err(FileError::Read { .. })));
     }
 }
