@@ -133,11 +133,10 @@ impl Gate {
         let pieces = self.reader.finish();
         let mut events: Vec<AnswerEvent> = pieces.into_iter().flat_map(|piece| self.pass(piece)).collect();
         if self.counts.retracted > 0 {
-            let (count, verb) = (self.counts.retracted, if self.counts.retracted == 1 { "was" } else { "were" });
-            let sentences = if count == 1 { "sentence" } else { "sentences" };
-            events.push(AnswerEvent::Delta(format!(
-                "\n\n({count} {sentences} {verb} left out: the documents don't bear them out.)"
-            )));
+            events.push(AnswerEvent::Delta(match self.counts.retracted {
+                1 => "\n\n(1 sentence was left out: the documents don't bear it out.)".to_owned(),
+                more => format!("\n\n({more} sentences were left out: the documents don't bear them out.)"),
+            }));
         }
         events
     }
@@ -333,7 +332,7 @@ mod tests {
         assert_eq!(claims[0].findings[0].span.of(answer), "25");
         let (text, claims, counts) = run(Policy::Retract, &[answer]);
         assert!(!text.contains("25") && text.contains("The vault opens with a code word."), "{text}");
-        assert!(text.ends_with("(1 sentence was left out: the documents don't bear them out.)"), "{text}");
+        assert!(text.ends_with("(1 sentence was left out: the documents don't bear it out.)"), "{text}");
         assert_eq!((claims.len(), counts.retracted), (1, 1));
         assert_eq!(claims[0].span.of(&text), "The vault opens with a code word.");
     }

@@ -215,7 +215,7 @@ pub(crate) fn client() -> reqwest::Client {
 }
 
 /// The process's metrics, which can be started once.
-fn metrics() -> PrometheusHandle {
+pub(crate) fn metrics() -> PrometheusHandle {
     static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
     METRICS.get_or_init(|| telemetry::start_metrics().unwrap()).clone()
 }

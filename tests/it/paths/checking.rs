@@ -57,7 +57,11 @@ async fn what_is_not_borne_out_is_left_out_and_the_answer_says_so() {
     let (_sandbox, answer) = answered("retract").await;
     assert!(answer.text.starts_with("Kestrel listens on port 2525 for mail [1]."), "{}", answer.text);
     assert!(!answer.text.contains("400") && !answer.text.contains("Santos"), "{}", answer.text);
-    assert!(answer.text.ends_with("(2 sentences were left out: the documents don't bear them out.)"), "{}", answer.text);
+    assert!(
+        answer.text.ends_with("(2 sentences were left out: the documents don't bear them out.)"),
+        "{}",
+        answer.text
+    );
     assert_eq!(answer.citations.len(), 1);
     assert_eq!(answer.citations[0].mark.of(&answer.text), "[1]");
     assert!(answer.claims.iter().all(|claim| claim.verdict == Verdict::Supported));

@@ -13,7 +13,7 @@ use cairn::app::App;
 use cairn::document::{DocumentId, Version};
 
 use crate::harness::process::run;
-use crate::harness::served::{Served, read};
+use crate::harness::served::{Served, metrics, read};
 use crate::harness::{QUESTION, Sandbox, Vanished, ask, default_collection, ingest, rows, search};
 
 const TEXTS: &str = "/v1/collections/default/texts";
@@ -33,8 +33,8 @@ async fn send(served: &Served, method: Method, path: &str, body: &Value) -> Valu
 }
 
 /// How many passages the model has embedded in this process.
-async fn embedded(served: &Served) -> u64 {
-    let metrics = served.get("/metrics").await.body;
+fn embedded() -> u64 {
+    let metrics = metrics().render();
     let line = metrics.lines().find_map(|line| line.strip_prefix("cairn_embeddings_total{from=\"model\"} "));
     line.map_or(0, |number| number.parse().unwrap())
 }
@@ -110,19 +110,19 @@ async fn what_was_embedded_once_is_not_embedded_again_under_another_name_or_in_a
         .map(|n| format!("## Part {n}\n\n{}\n\n", format!("Heron {n} waits at the vault. ").repeat(12)))
         .collect();
     sandbox.write("first.md", format!("# Herons\n\n{long}"));
-    let served = Served::of(sandbox.open().await).await; // which counts from its start
-    sandbox.ingest(&served.app).await;
-    let once = embedded(&served).await;
+    assert_eq!(embedded(), 0); // It counts from now on.
+    let app = sandbox.ingested().await;
+    let once = embedded();
     assert!(once >= 30, "{once}");
     fs::rename(sandbox.docs().join("first.md"), sandbox.docs().join("second.md")).unwrap();
-    let summary = ingest(&served.app, &default_collection(), &[sandbox.docs()], Vanished::Go).await;
+    let summary = ingest(&app, &default_collection(), &[sandbox.docs()], Vanished::Go).await;
     assert_eq!((summary.indexed, summary.removed), (1, 1));
-    assert_eq!(embedded(&served).await, once, "a new name is no new text");
+    assert_eq!(embedded(), once, "a new name is no new text");
     sandbox.write("second.md", format!("# Herons\n\n{}", long.replace("Heron 7 waits", "Heron 7 left")));
-    sandbox.ingest(&served.app).await;
-    let edited = embedded(&served).await;
+    sandbox.ingest(&app).await;
+    let edited = embedded();
     assert!(edited > once && edited <= once + 3, "{once} {edited}");
-    assert!(search(&served.app, "Which heron left the vault?").await[0].chunk.text.contains("Heron 7 left"));
+    assert!(search(&app, "Which heron left the vault?").await[0].chunk.text.contains("Heron 7 left"));
 }
 
 #[tokio::test]
@@ -133,10 +133,11 @@ async fn no_token_of_any_text_is_kept_from_the_model() {
     sandbox.write("words.txt", "antidisestablishmentarianism ".repeat(3000));
     sandbox.write("chinese.txt", "水力发电站在夏天供电".repeat(2000));
     sandbox.write("table.csv", format!("name,value\n{}", "Größe,12345678901234567890\n".repeat(2000)));
-    let served = Served::of(sandbox.open().await).await;
-    assert_eq!(sandbox.ingest(&served.app).await.indexed, 4);
-    assert!(embedded(&served).await > 100);
-    let metrics = served.get("/metrics").await.body;
+    assert_eq!(embedded(), 0); // It counts from now on.
+    let app = sandbox.open().await;
+    assert_eq!(sandbox.ingest(&app).await.indexed, 4);
+    assert!(embedded() > 100);
+    let metrics = metrics().render();
     assert!(metrics.lines().any(|line| line == "cairn_embedding_tokens_cut_total 0"), "{metrics}");
 }
 
