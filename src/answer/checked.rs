@@ -184,7 +184,7 @@ impl Gate {
             events.extend(self.citations.pop_front().and_then(|citation| self.shown(citation)));
         }
         if let Some(judged) = judged.filter(|_| !retracts) {
-            events.push(AnswerEvent::Claim(self.claim(piece.span, judged)));
+            events.push(AnswerEvent::Claim(self.claim(piece.span, &judged)));
         }
         events
     }
@@ -206,7 +206,7 @@ impl Gate {
         Some(Span { start: written.start - before, end: written.end - before })
     }
 
-    fn claim(&self, span: Span, judged: Judgement) -> CheckedClaim {
+    fn claim(&self, span: Span, judged: &Judgement) -> CheckedClaim {
         let here = |span: Span| self.place(span).unwrap_or(span);
         CheckedClaim {
             span: here(span),
