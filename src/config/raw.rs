@@ -91,6 +91,7 @@ pub struct Extract {
     pub members_max: usize,
     pub member_bytes_max: ByteSize,
     pub unpacked_bytes_max: ByteSize,
+    #[serde(deserialize_with = "names")]
     pub json_fields: Vec<String>,
 }
 

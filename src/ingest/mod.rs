@@ -29,7 +29,7 @@ use crate::caller::Allow;
 use crate::document::{Chunk, CollectionName, DocumentId, Metadata, sha256};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::error::Class;
-use crate::ledger::{Claim, Content, IndexedAs, Known, Ledger, LedgerError, Left, Outcome, Reading};
+use crate::ledger::{Claim, Content, IndexedAs, KeptText, Known, Ledger, LedgerError, Left, Outcome, Reading};
 use crate::store::{POINT_VERSION, Point, StoreError, VectorStore};
 use crate::tasks::{Panicked, blocking};
 use budget::Budget;
@@ -76,6 +76,8 @@ struct File {
 /// A document as text, and what is said of it.
 struct Text {
     hash: String,
+    /// What extracted it.
+    extraction: String,
     extracted: Extracted,
     title: String,
     allow: Allow,
@@ -204,7 +206,7 @@ impl Indexer {
         let _share = progress.or_stop(self.budget.take(self.size(item))).await?; // until the document is done with
         let known = self.ledger.known(document).await?;
         let Some(text) = self.text(item, document, &known, progress).await? else { return Ok(Outcome::Unchanged) };
-        let Text { hash, extracted, title, allow, metadata } = text;
+        let Text { hash, extraction, extracted, title, allow, metadata } = text;
         let text_hash = sha256(format!("{title}\0{}", extracted.text).as_bytes());
         let content = Content { hash: &hash, text_hash: &text_hash, allow: &allow, metadata: &metadata };
         let says_otherwise = known.says_otherwise(&allow, &metadata);
@@ -212,7 +214,7 @@ impl Indexer {
             self.store.describe(document, &allow, &metadata).await?; // before anything else: it may take somebody's access
         }
         let (extracted, kept, notices) = self.kept(extracted).await?;
-        let kept = (self.extraction.as_str(), kept.as_slice());
+        let kept = (extraction.as_str(), kept.as_slice());
         if let Some(version) = known.finished(self.store.generation())
             && known.has_text(&text_hash, self.store.generation())
         {
@@ -270,16 +272,40 @@ impl Indexer {
         known: &Known,
         progress: &Progress,
     ) -> Result<Option<Text>, IngestError> {
-        if item.reading == Reading::Kept
-            && let Some(extracted) = self.kept_text(document, known).await?
-        {
-            if known.is_current(known.content_hash(), self.store.generation()) {
-                return Ok(None);
-            }
-            let (allow, metadata) = known.said()?;
-            let (hash, title) = (known.content_hash().to_owned(), known.title().to_owned());
-            return Ok(Some(Text { hash, extracted, title, allow, metadata }));
+        if item.reading == Reading::Origin {
+            return self.text_as_read(item, document, known, progress).await;
         }
+        match self.text_as_kept(document, known).await? {
+            Some(text) if text.extraction == self.extraction => Ok(self.unless_current(known, text)),
+            // Where its bytes are gone, an older way of reading them is better than none.
+            Some(text) => match self.text_as_read(item, document, known, progress).await {
+                Err(error) if error.class() == Class::NotFound => Ok(self.unless_current(known, text)),
+                read => read,
+            },
+            None => self.text_as_read(item, document, known, progress).await,
+        }
+    }
+
+    fn unless_current(&self, known: &Known, text: Text) -> Option<Text> {
+        let is_current = known.is_current(known.content_hash(), self.store.generation());
+        (!is_current).then_some(text)
+    }
+
+    /// What is kept of the document, under whichever extraction. None: nothing is.
+    async fn text_as_kept(&self, document: DocumentId, known: &Known) -> Result<Option<Text>, IngestError> {
+        let Some((extraction, extracted)) = self.kept_text(document, known).await? else { return Ok(None) };
+        let (allow, metadata) = known.said()?;
+        let (hash, title) = (known.content_hash().to_owned(), known.title().to_owned());
+        Ok(Some(Text { hash, extraction, extracted, title, allow, metadata }))
+    }
+
+    async fn text_as_read(
+        &self,
+        item: &Item,
+        document: DocumentId,
+        known: &Known,
+        progress: &Progress,
+    ) -> Result<Option<Text>, IngestError> {
         let file = self.read(&self.find(item)?, &item.origin).await?;
         if item.reading == Reading::Origin && known.is_current(&file.hash, self.store.generation()) {
             return Ok(None);
@@ -287,8 +313,10 @@ impl Indexer {
         progress.stage(Stage::Extracting);
         let unchanged = known.content_hash() == file.hash;
         let extracted = match if unchanged { self.kept_text(document, known).await? } else { None } {
-            Some(extracted) => extracted,
-            None => progress.or_stop(self.reader.read(&item.origin.name(&item.external_id), file.bytes)).await??,
+            Some((extraction, extracted)) if extraction == self.extraction => extracted,
+            Some(_) | None => {
+                progress.or_stop(self.reader.read(&item.origin.name(&item.external_id), file.bytes)).await??
+            }
         };
         let sidecar = file.sidecar.map_err(MetaError::Sidecar)?;
         let said: Said = meta::said(extracted.front_matter.as_ref(), sidecar.as_deref())?;
@@ -304,7 +332,8 @@ impl Indexer {
             .or(said.title)
             .or_else(|| extracted.title.clone())
             .unwrap_or_else(|| item.origin.file_name(&item.external_id));
-        Ok(Some(Text { hash: file.hash, extracted, title, allow: said.allow, metadata }))
+        let (hash, extraction, allow) = (file.hash, self.extraction.clone(), said.allow);
+        Ok(Some(Text { hash, extraction, extracted, title, allow, metadata }))
     }
     /// Takes the document out of the index, then out of the ledger.
     async fn remove(&self, document: DocumentId) -> Result<(), IngestError> {
@@ -400,15 +429,12 @@ impl Indexer {
         .await?
     }
 
-    /// The text that is kept of the document, where it would be extracted in the same way today.
-    async fn kept_text(&self, document: DocumentId, known: &Known) -> Result<Option<Extracted>, IngestError> {
+    /// The text that is kept of the document, and what extracted it. A damaged one is as good as none.
+    async fn kept_text(&self, document: DocumentId, known: &Known) -> Result<Option<(String, Extracted)>, IngestError> {
         let Some(version) = known.last() else { return Ok(None) };
-        match self.ledger.text(document, version).await? {
-            Some(kept) if kept.extraction == self.extraction => {
-                Ok(blocking(move || texts::unpack(&kept.body)).await?.ok()) // A damaged one is extracted anew.
-            }
-            Some(_) | None => Ok(None),
-        }
+        let Some(KeptText { extraction, body }) = self.ledger.text(document, version).await? else { return Ok(None) };
+        let extracted = blocking(move || texts::unpack(&body)).await?.ok();
+        Ok(extracted.map(|extracted| (extraction, extracted)))
     }
 
     /// The text as it is kept, and what a reader should know of it, as the ledger has that.

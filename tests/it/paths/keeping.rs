@@ -104,6 +104,23 @@ async fn another_chunk_size_is_made_of_kept_texts_even_where_the_files_are_gone(
 }
 
 #[tokio::test]
+async fn what_another_version_read_is_read_anew_where_the_file_is_there_and_kept_where_it_is_gone() {
+    let sandbox = Sandbox::new();
+    let there = sandbox.write("there.json", r#"{"bird": "heron", "place": "the vault"}"#);
+    let gone = sandbox.write("gone.json", r#"{"bird": "bittern", "place": "the reeds"}"#);
+    drop(sandbox.ingested().await);
+    fs::remove_file(&gone).unwrap();
+    let sandbox = sandbox.with("CAIRN__EXTRACT__JSON_FIELDS", "bird").with("CAIRN__INGEST__CHUNK_TOKENS_MAX", "128");
+    let ended = run(sandbox.cairn(&["ingest", "--reprocess"])).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let app = sandbox.open().await;
+    let text = async |path: &std::path::Path| kept(&app, path.to_str().unwrap(), 2).await.unwrap();
+    assert!(!text(&there).await.contains("vault"), "it was read anew");
+    assert!(text(&gone).await.contains("reeds"), "it can't be");
+    assert!(search(&app, "bittern").await[0].chunk.text.contains("reeds"));
+}
+
+#[tokio::test]
 async fn what_was_embedded_once_is_not_embedded_again_under_another_name_or_in_an_edited_document() {
     let sandbox = Sandbox::new();
     let long: String = (0..30)
