@@ -357,7 +357,7 @@ mod tests {
         let mut events = gate.text("Kestrel listens for mail on port 99 [1]");
         events.extend(gate.citation(cite(36)));
         events.extend(gate.text(". The vault opens with a code word [1]"));
-        events.extend(gate.citation(cite(75)));
+        events.extend(gate.citation(cite(74)));
         events.extend(gate.text("."));
         events.extend(gate.end());
         let text: String = events
