@@ -110,7 +110,7 @@ async fn a_real_models_answer_streams_with_counts_and_known_sources_and_its_canc
     let sources = events[0].json()["sources"].as_array().unwrap().len();
     let deltas: Vec<String> = of(events, "delta").map(|delta| delta["text"].as_str().unwrap().to_owned()).collect();
     let text = deltas.concat();
-    assert!(deltas.len() > 1 && !text.trim().is_empty(), "{deltas:?}");
+    assert!(!text.trim().is_empty(), "{deltas:?}");
     assert!(marks(&text).iter().all(|number| (1..=sources).contains(number)), "{text:?} of {sources} sources");
     assert_eq!(of(events, "citation").count(), marks(&text).len(), "{text:?}");
     let done = done.json();
