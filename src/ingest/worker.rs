@@ -68,12 +68,13 @@ impl Worker {
         let mut running = Crew::new();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut news = self.queue.changes();
         let mut changes = 0;
         let mut forget_at = Instant::now() + FORGET_EVERY;
         loop {
             // Asked before work is looked for: what is added after this look is met by the next one.
-            let is_listed = match until {
-                Until::AtRest(job) => self.queue.indexer.ledger.is_listed(job).await?,
+            let is_at_rest = match until {
+                Until::AtRest(job) => self.queue.indexer.ledger.is_at_rest(job).await?,
                 Until::Stopped => false,
             };
             while running.len() < self.limits.documents_in_flight {
@@ -94,7 +95,7 @@ impl Worker {
             }
             if running.is_empty() {
                 match until {
-                    Until::AtRest(_) if is_listed => return Ok(()),
+                    Until::AtRest(_) if is_at_rest => return Ok(()),
                     Until::AtRest(_) => {}
                     Until::Stopped => self.shape(&mut changes).await,
                 }
@@ -104,6 +105,8 @@ impl Worker {
                 () = &mut stopped => break,
                 Some(changed) = running.next() => changes += usize::from(matches!(changed, Ok(true))),
                 () = self.queue.wake.notified() => {}
+                // Another worker has the last of the job in hand, or somebody looks for more.
+                _ = news.changed(), if matches!(until, Until::AtRest(_)) && running.is_empty() => {}
                 () = sleep_until(next_try) => {}
                 () = sleep_until(forget_at) => {
                     forget_at = Instant::now() + FORGET_EVERY;

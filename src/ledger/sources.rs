@@ -124,14 +124,17 @@ impl Ledger {
         Ok(())
     }
 
-    /// Whether the job has all its documents, or will get no more.
-    pub async fn is_listed(&self, job: &JobId) -> Result<bool, LedgerError> {
-        let listed: Option<(bool,)> = sqlx::query_as("SELECT listed FROM jobs WHERE id = ?")
-            .bind(job.as_str())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(sql("look a job up"))?;
-        Ok(listed.is_none_or(|(listed,)| listed))
+    /// Whether the job has all its documents, and its lane none that somebody works on or could begin with.
+    pub async fn is_at_rest(&self, job: &JobId) -> Result<bool, LedgerError> {
+        let (is_busy,): (bool,) = sqlx::query_as(
+            "SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND listed = 0)
+                 OR EXISTS (SELECT 1 FROM work WHERE lane = ?1 AND state IN ('queued', 'working'))",
+        )
+        .bind(job.as_str())
+        .fetch_one(&self.pool)
+        .await
+        .map_err(sql("look a job up"))?;
+        Ok(!is_busy)
     }
 
     /// Forgets a job that found nothing to do and has nothing to tell.

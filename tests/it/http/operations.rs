@@ -91,6 +91,7 @@ async fn the_description_lists_every_route_and_each_of_its_errors_has_the_envelo
         "PUT /v1/collections/{collection}/documents/{external_id}",
         "PATCH /v1/collections/{collection}/documents/{external_id}",
         "DELETE /v1/collections/{collection}/documents/{external_id}",
+        "POST /v1/ingest",
         "POST /v1/collections/{collection}/ingest",
         "POST /v1/ingest",
         "POST /v1/collections/{collection}/retry",
