@@ -93,7 +93,6 @@ async fn the_description_lists_every_route_and_each_of_its_errors_has_the_envelo
         "DELETE /v1/collections/{collection}/documents/{external_id}",
         "POST /v1/ingest",
         "POST /v1/collections/{collection}/ingest",
-        "POST /v1/ingest",
         "POST /v1/collections/{collection}/retry",
         "POST /v1/collections/{collection}/reprocess",
         "GET /v1/collections/{collection}/texts/{external_id}",
