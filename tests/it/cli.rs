@@ -196,7 +196,7 @@ async fn ctrl_c_ends_an_ingest_with_130_and_says_how_to_go_on() {
 
 #[tokio::test]
 async fn ctrl_c_ends_a_question_with_130() {
-    let stub = ChatStub::start([says_then(&["One. ", "Then "], &[Step::Silence])]).await;
+    let stub = ChatStub::start([says_then(&["One. ", "Then it "], &[Step::Silence])]).await;
     let sandbox = ingested().await.with("CAIRN__CHAT__BASE_URL", &stub.base_url);
     let process = Process::start(sandbox.cairn(&["ask", QUESTION]));
     stub.sees("the upstream call", |seen| seen.asked.len() == 1).await;

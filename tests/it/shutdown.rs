@@ -42,7 +42,7 @@ async fn ingest(sandbox: &Sandbox) {
 }
 
 fn waits() -> Reply {
-    says_then(&["First. ", "Then "], &[Step::Gate, Step::Text("last [1].".into()), Step::Finish("stop"), Step::Done])
+    says_then(&["First. ", "Then it "], &[Step::Gate, Step::Text("last [1].".into()), Step::Finish("stop"), Step::Done])
 }
 
 #[tokio::test]
@@ -77,7 +77,7 @@ async fn an_idle_server_with_open_connections_stops_at_once() {
 
 #[tokio::test]
 async fn past_the_drains_deadline_an_answer_ends_with_an_error_event_and_the_exit_is_1() {
-    let stub = ChatStub::start([says_then(&["First. ", "Then "], &[Step::Silence])]).await;
+    let stub = ChatStub::start([says_then(&["First. ", "Then it "], &[Step::Silence])]).await;
     let sandbox = Sandbox::with_documents()
         .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
         .with("CAIRN__SERVER__DRAIN_TIMEOUT", "300ms");

@@ -74,7 +74,7 @@ async fn events_come_as_sources_then_text_with_citations_then_exactly_one_done()
 #[tokio::test]
 async fn text_reaches_the_client_while_the_model_still_writes() {
     let stub = ChatStub::start([says_then(
-        &["First words. ", "And "],
+        &["First words. ", "And the "],
         &[Step::Gate, Step::Text("last words.".into()), Step::Finish("stop"), Step::Done],
     )])
     .await;
@@ -90,7 +90,7 @@ async fn text_reaches_the_client_while_the_model_still_writes() {
         .filter(|frame| frame.name() == "delta")
         .map(|frame| frame.json()["text"].as_str().unwrap().to_owned())
         .collect();
-    assert_eq!(text, " And last words.");
+    assert_eq!(text, " And the last words.");
     assert_eq!(rest[rest.len() - 1].name(), "done");
 }
 

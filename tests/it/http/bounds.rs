@@ -13,7 +13,7 @@ use crate::harness::{Sandbox, within};
 
 /// An answer that begins and then waits for the gate.
 fn waits() -> Reply {
-    says_then(&["First. ", "Then "], &[Step::Gate, Step::Text("last [1].".into()), Step::Finish("stop"), Step::Done])
+    says_then(&["First. ", "Then it "], &[Step::Gate, Step::Text("last [1].".into()), Step::Finish("stop"), Step::Done])
 }
 
 async fn served(stub: &ChatStub, settings: &[(&str, &str)]) -> Served {
@@ -76,7 +76,7 @@ async fn an_answer_that_waited_is_given_once_there_is_room() {
 
 #[tokio::test]
 async fn a_client_that_leaves_stops_the_upstream_call_and_frees_its_place() {
-    let silent = || says_then(&["First. ", "Then "], &[Step::Silence]);
+    let silent = || says_then(&["First. ", "Then it "], &[Step::Silence]);
     let stub = ChatStub::start([silent(), silent(), says(&["Answer [1]."])]).await;
     let bounds = [("CAIRN__SERVER__IN_FLIGHT_MAX", "1"), ("CAIRN__SERVER__ANSWERS_MAX", "1")];
     let served = served(&stub, &bounds).await;
@@ -94,7 +94,7 @@ async fn a_client_that_leaves_stops_the_upstream_call_and_frees_its_place() {
 
 #[tokio::test]
 async fn a_client_that_leaves_before_its_whole_answer_is_there_stops_the_upstream_call() {
-    let stub = ChatStub::start([says_then(&["First. ", "Then "], &[Step::Silence])]).await;
+    let stub = ChatStub::start([says_then(&["First. ", "Then it "], &[Step::Silence])]).await;
     let served = served(&stub, &[]).await;
     for (number, (path, body)) in [(ASK, asking()), (CHAT, chatting())].into_iter().enumerate() {
         let request = served.http.post(format!("{}{path}", served.url)).json(&body).send();
@@ -142,7 +142,7 @@ async fn a_stop_lets_a_running_answer_end_and_takes_no_new_connection() {
 
 #[tokio::test]
 async fn an_answer_that_outlasts_the_drain_ends_with_an_error_event() {
-    let stub = ChatStub::start([says_then(&["First. ", "Then "], &[Step::Silence])]).await;
+    let stub = ChatStub::start([says_then(&["First. ", "Then it "], &[Step::Silence])]).await;
     let served = served(&stub, &[("CAIRN__SERVER__DRAIN_TIMEOUT", "200ms")]).await;
     let mut asked = served.stream(ASK, &asking_for_events()).await;
     let mut chat = served.stream(CHAT, &with(chatting(), &json!({ "stream": true }))).await;
