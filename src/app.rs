@@ -2,14 +2,17 @@
 
 mod data_dir;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 pub use data_dir::{DataDir, DataDirError, Serving};
 
-use crate::answer::{Answerer, Policy, Prompt, PromptError};
+use crate::answer::{AnswerError, Answerer, Originals, Policy, Prompt, PromptError, Verifier};
 use crate::chat::{ChatClient, ChatError};
 use crate::config::{self, Config, Embed, EmbedPlace, Unsupported};
+use crate::document::{CollectionName, DocumentId, Version};
 use crate::embed::{
     EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
 };
@@ -123,7 +126,9 @@ impl App {
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
             scorer: Arc::new(Scorer::shipped()?),
-            policy: policy(&config.answer),
+            verifier: Verifier::new(Arc::new(KeptTexts(ledger.clone()))),
+            policy: policy(config.answer.unsupported, config.answer.supported_share_min),
+            policies: policies(&config),
         });
         let indexer = Arc::new(indexer);
         let queue = Arc::new(Queue::new(Arc::clone(&indexer)));
@@ -203,11 +208,37 @@ pub fn reader(config: &Config, at_once: usize) -> Reader {
     Reader::new(config.program.clone(), config.models_dir.join(PDFIUM), config.extract.clone(), at_once)
 }
 
-fn policy(answer: &config::Answer) -> Policy {
-    match answer.unsupported {
+fn policy(unsupported: Unsupported, supported_share_min: f64) -> Policy {
+    match unsupported {
         Unsupported::Annotate => Policy::Annotate,
         Unsupported::Retract => Policy::Retract,
-        Unsupported::Block => Policy::Block { supported_share_min: answer.supported_share_min },
+        Unsupported::Block => Policy::Block { supported_share_min },
+    }
+}
+
+fn policies(config: &Config) -> BTreeMap<CollectionName, Policy> {
+    let of = |collection: &config::Collection| {
+        policy(
+            collection.unsupported.unwrap_or(config.answer.unsupported),
+            collection.supported_share_min.unwrap_or(config.answer.supported_share_min),
+        )
+    };
+    config.collections.iter().map(|(name, collection)| (name.clone(), of(collection))).collect()
+}
+
+/// The ledger's texts, for answers, which know nothing of ledgers.
+struct KeptTexts(Ledger);
+
+#[async_trait]
+impl Originals for KeptTexts {
+    async fn text(&self, document: DocumentId, version: Version) -> Result<Option<String>, AnswerError> {
+        let unreadable = |reason: String| AnswerError::Originals { document: document.to_string(), reason };
+        let Some(kept) = self.0.text(document, version).await.map_err(|error| unreadable(error.to_string()))? else {
+            return Ok(None);
+        };
+        let unpacked =
+            blocking(move || texts::unpack(&kept.body)).await.map_err(|error| unreadable(error.to_string()))?;
+        Ok(Some(unpacked.map_err(|error| unreadable(error.to_string()))?.text))
     }
 }
 

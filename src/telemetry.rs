@@ -67,8 +67,20 @@ fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_histogram!("http_server_request_duration_seconds", Unit::Seconds, "From a request's head to its answer's");
     describe_gauge!("http_server_active_requests", "Requests whose response has not begun");
-    describe_counter!("cairn_answers_total", "Answers by outcome: answered, refused or failed");
-    describe_counter!("cairn_citations_dropped_total", "Citation marks that named no source and were removed");
+    describe_counter!("cairn_answers_total", "Answers by outcome: answered, partial, refused or failed");
+    describe_counter!(
+        "cairn_citations_dropped_total",
+        "Citation marks that were removed: they named no source, or one that does not support the sentence"
+    );
+    describe_counter!("cairn_citations_added_total", "Citation marks that a model left out and that were put in");
+    describe_counter!(
+        "cairn_passages_unverified_total",
+        "Passages left out because they are not in their document's text"
+    );
+    describe_counter!("cairn_answer_fallbacks_total", "Answers quoted because the chat model could not be had");
+    for rare in ["cairn_passages_unverified_total", "cairn_answer_fallbacks_total"] {
+        metrics::counter!(rare).increment(0); // An alert needs the 0 before the 1.
+    }
     describe_histogram!(
         "cairn_answer_first_token_seconds",
         Unit::Seconds,

@@ -1,23 +1,27 @@
 //! An answer's sentences, each held until it is checked against the passages.
 //!
-//! Events of whoever writes the answer go in, and come out again with a [`CheckedClaim`] after each sentence that says
-//! something: how well the passages bear it out, by which of their words, and what speaks against it. No sentence is shown
-//! before it is checked. What becomes of one that is not borne out is the [`Policy`]'s to say. However the text is cut on
-//! its way in, the same comes out.
+//! A model's text goes in as it comes. Out comes the text that is shown, and for each sentence that says something its
+//! citations and a [`CheckedClaim`]: how well the passages bear it out, by which of their words, and what speaks against
+//! it. A source is cited where it bears the sentence out, whether the model named it or not; one that does not is not.
+//! No sentence is shown before it is checked. What becomes of one that is not borne out is the [`Policy`]'s to say.
+//! However the text is cut on its way in, the same comes out.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use async_stream::stream;
-use futures::{Stream, StreamExt};
-
-use super::event::{AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Finding, Outcome};
-use super::refusal;
-use crate::document::{Hit, Passage, Span};
+use super::REFUSAL;
+use super::cite::{self, Edit, Edited, Mark};
+use super::event::{AnswerEvent, CheckedClaim, Citation, ClaimCounts, Evidence, Finding, MarkCounts, Outcome, Reason};
+use super::links::Addresses;
+use crate::chat::Finish;
+use crate::document::{Passage, Span};
 use crate::ground::claims::{ClaimReader, Kind, Piece};
 use crate::ground::evidence::Passages;
 use crate::ground::mismatch::Place;
 use crate::ground::{Judgement, Scorer, Verdict};
+
+/// Where several sources bear a sentence out only together, each must have this share of its words.
+const COVERAGE_MIN: f32 = 0.2;
 
 /// What becomes of sentences that the passages don't bear out.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,73 +34,40 @@ pub enum Policy {
     Block { supported_share_min: f64 },
 }
 
-/// Checks the events of an answer that a model writes.
-pub(super) fn checked(
-    events: impl Stream<Item = AnswerEvent> + Send,
-    gate: Gate,
-    nearest: Vec<Hit>,
-) -> impl Stream<Item = AnswerEvent> + Send {
-    stream! {
-        let mut gate = gate;
-        let mut held = Vec::new(); // where nothing may be shown before all of it is checked
-        let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
-            let (out, done) = match event {
-                AnswerEvent::Delta(text) => (gate.text(&text), None),
-                AnswerEvent::Citation(citation) => (gate.citation(citation), None),
-                AnswerEvent::Done(done) => (gate.end(), Some(done)),
-                other @ (AnswerEvent::Sources(_) | AnswerEvent::Claim(_) | AnswerEvent::Failed(_)) => (vec![other], None),
-            };
-            let holds = matches!(gate.policy, Policy::Block { .. });
-            if holds && !out.iter().any(|event| matches!(event, AnswerEvent::Failed(_))) {
-                held.extend(out);
-            } else {
-                for event in out {
-                    yield event;
-                }
-            }
-            let Some(done) = done else { continue };
-            if gate.blocks() && done.outcome == Outcome::Answered {
-                for event in refusal(nearest) {
-                    yield with_counts(event, gate.counts);
-                }
-                return;
-            }
-            for event in held {
-                yield event;
-            }
-            yield AnswerEvent::Done(Done { claims: gate.counts, ..done });
-            return;
-        }
-    }
+/// How a checked answer ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Ending {
+    pub(super) outcome: Outcome,
+    pub(super) claims: ClaimCounts,
+    pub(super) marks: MarkCounts,
 }
 
-fn with_counts(event: AnswerEvent, claims: ClaimCounts) -> AnswerEvent {
-    match event {
-        AnswerEvent::Done(done) => AnswerEvent::Done(Done { claims, ..done }),
-        other @ (AnswerEvent::Sources(_)
-        | AnswerEvent::Delta(_)
-        | AnswerEvent::Citation(_)
-        | AnswerEvent::Claim(_)
-        | AnswerEvent::Failed(_)) => other,
-    }
-}
-
-/// The state between two events.
+/// The state between two parts of a model's text.
 pub(super) struct Gate {
     scorer: Arc<Scorer>,
     policy: Policy,
-    /// As the answer may rely on them, and as claims are compared with them.
+    /// As the answer may rely on them, and as claims are compared with them: all together, and each by itself.
     sources: Vec<Passage>,
-    passages: Passages,
+    together: Passages,
+    alone: Vec<Passages>,
+    addresses: Addresses,
     reader: ClaimReader,
-    /// Marks of text that is still held, at their place in the text as it was written.
-    citations: VecDeque<Citation>,
-    /// Stretches of that text that are not shown, ascending.
-    left_out: Vec<Span>,
-    /// Where the text that was passed on ends, as it was written.
-    passed: usize,
-    counts: ClaimCounts,
+    /// What must not be shown yet, and perhaps never.
+    held: Vec<AnswerEvent>,
+    holds: bool,
+    /// Bytes that were passed on, held ones among them.
+    shown: usize,
+    claims: ClaimCounts,
+    marks: MarkCounts,
+    cited: bool,
+    /// Whether it says that the sources are silent.
+    silent: bool,
+}
+
+/// A source that a sentence is cited to, and the words there that bear it out.
+struct Cited {
+    number: usize,
+    words: Option<Span>,
 }
 
 impl Gate {
@@ -105,167 +76,336 @@ impl Gate {
         Self {
             scorer,
             policy,
-            passages: Passages::read(&texts),
+            together: Passages::read(&texts),
+            alone: texts.iter().map(|text| Passages::read(&[text])).collect(),
+            addresses: Addresses::of(sources),
             sources: sources.to_vec(),
             reader: ClaimReader::new(),
-            citations: VecDeque::new(),
-            left_out: Vec::new(),
-            passed: 0,
-            counts: ClaimCounts::default(),
+            held: Vec::new(),
+            // A greeting and a heading are no answer: with nothing after them, they are not shown either.
+            holds: policy != Policy::Annotate,
+            shown: 0,
+            claims: ClaimCounts::default(),
+            marks: MarkCounts::default(),
+            cited: false,
+            silent: false,
         }
     }
 
-    fn text(&mut self, text: &str) -> Vec<AnswerEvent> {
+    /// Takes the next part of the text; gives what can be shown with it.
+    pub(super) fn push(&mut self, text: &str) -> Vec<AnswerEvent> {
         let pieces = self.reader.push(text);
         pieces.into_iter().flat_map(|piece| self.pass(piece)).collect()
     }
 
-    /// A mark comes after the text that holds it, which may be held still.
-    fn citation(&mut self, citation: Citation) -> Vec<AnswerEvent> {
-        if citation.mark.end > self.passed {
-            self.citations.push_back(citation);
-            return Vec::new();
-        }
-        self.shown(citation).into_iter().collect()
+    /// Whether there is anything to show or to hold.
+    pub(super) fn has_words(&self) -> bool {
+        self.reader.text().contains(char::is_alphanumeric)
     }
 
-    fn end(&mut self) -> Vec<AnswerEvent> {
-        let pieces = self.reader.finish();
-        let mut events: Vec<AnswerEvent> = pieces.into_iter().flat_map(|piece| self.pass(piece)).collect();
-        if self.counts.retracted > 0 {
-            events.push(AnswerEvent::Delta(match self.counts.retracted {
-                1 => "\n\n(1 sentence was left out: the documents don't bear it out.)".to_owned(),
-                more => format!("\n\n({more} sentences were left out: the documents don't bear them out.)"),
-            }));
-        }
-        events
+    /// Bytes of text that were given out.
+    pub(super) fn shown(&self) -> usize {
+        if self.holds { 0 } else { self.shown }
     }
 
-    fn blocks(&self) -> bool {
+    /// The text is complete: gives the rest of it, and how the answer ended.
+    pub(super) fn end(&mut self, finish: Finish) -> (Vec<AnswerEvent>, Ending) {
+        let mut events = Vec::new();
+        for piece in self.reader.finish() {
+            let is_cut = finish == Finish::Length && piece.whole.end == self.reader.text().len();
+            events.extend(if is_cut && self.policy == Policy::Retract { self.leave_out() } else { self.pass(piece) });
+        }
+        let outcome = self.outcome(finish);
+        let ending = Ending { outcome, claims: self.claims, marks: self.marks };
+        if self.withholds() {
+            return (vec![AnswerEvent::Delta(REFUSAL.to_owned())], ending);
+        }
+        let mut all = std::mem::take(&mut self.held);
+        self.holds = false;
+        all.append(&mut events);
+        all.extend(self.left_out_note());
+        (all, ending)
+    }
+
+    fn left_out_note(&mut self) -> Option<AnswerEvent> {
+        let note = match self.claims.retracted {
+            0 => return None,
+            1 => "\n\n(1 sentence was left out: the documents don't bear it out.)".to_owned(),
+            more => format!("\n\n({more} sentences were left out: the documents don't bear them out.)"),
+        };
+        self.shown += note.len();
+        Some(AnswerEvent::Delta(note))
+    }
+
+    /// Whether nothing of it may be shown.
+    fn withholds(&self) -> bool {
+        let ClaimCounts { supported, partly, unsupported, retracted } = self.claims;
+        let all = supported + partly + unsupported;
         match self.policy {
-            Policy::Annotate | Policy::Retract => false,
+            Policy::Annotate => false,
+            Policy::Retract => supported == 0 && retracted > 0,
             Policy::Block { supported_share_min } => {
-                let all = self.counts.supported + self.counts.partly + self.counts.unsupported;
                 #[expect(clippy::cast_precision_loss, reason = "an answer has few claims")]
-                let share = self.counts.supported as f64 / all.max(1) as f64;
+                let share = supported as f64 / all.max(1) as f64;
                 all > 0 && share < supported_share_min
             }
         }
     }
 
+    fn outcome(&self, finish: Finish) -> Outcome {
+        let ClaimCounts { supported, partly, unsupported, retracted } = self.claims;
+        let doubtful = partly + unsupported + retracted;
+        if self.withholds() || is_refusal(self.reader.text()) || (self.silent && supported + doubtful == 0) {
+            return Outcome::Refused(Reason::NotSupported);
+        }
+        if finish == Finish::ContentFilter && supported + doubtful == 0 {
+            return Outcome::Refused(Reason::NotAllowed);
+        }
+        let says_enough = supported > 0 || self.cited;
+        if doubtful == 0 && !self.silent && says_enough && finish == Finish::Stop {
+            Outcome::Answered
+        } else {
+            Outcome::Partial
+        }
+    }
+
     /// A piece of the text that nothing can change any more.
     fn pass(&mut self, piece: Piece) -> Vec<AnswerEvent> {
-        self.passed = piece.whole.end;
         let judged = match piece.kind {
-            Kind::Claim => Some(self.scorer.judge(self.reader.text(), piece.span, &self.passages)),
-            Kind::Heading
-            | Kind::Code
-            | Kind::Rule
-            | Kind::Question
-            | Kind::Chatter
-            | Kind::AboutSources
-            | Kind::Fragment
-            | Kind::Blank => None,
+            Kind::Claim => Some(self.scorer.judge(self.reader.text(), piece.span, &self.together)),
+            Kind::AboutSources => {
+                self.silent = true;
+                None
+            }
+            Kind::Heading | Kind::Code | Kind::Rule | Kind::Question | Kind::Chatter | Kind::Fragment | Kind::Blank => {
+                None
+            }
         };
-        let retracts = self.policy == Policy::Retract
-            && judged.as_ref().is_some_and(|judged| judged.verdict != Verdict::Supported);
         if let Some(judged) = &judged {
-            self.counts.count(judged.verdict);
+            self.claims.count(judged.verdict);
+            if self.policy == Policy::Retract && judged.verdict != Verdict::Supported {
+                return self.leave_out();
+            }
         }
-        if retracts {
-            self.counts.retracted += 1;
-            self.left_out.push(piece.whole);
+        let events = self.written(piece, judged.as_ref());
+        if !self.holds {
+            return events;
         }
-        let mut events = Vec::new();
-        if !retracts {
-            events.push(AnswerEvent::Delta(piece.whole.of(self.reader.text()).to_owned()));
+        self.held.extend(events);
+        if self.policy == Policy::Retract && self.claims.supported > 0 {
+            self.holds = false;
+            return std::mem::take(&mut self.held);
         }
-        while self.citations.front().is_some_and(|citation| citation.mark.end <= self.passed) {
-            events.extend(self.citations.pop_front().and_then(|citation| self.shown(citation)));
+        Vec::new()
+    }
+
+    fn leave_out(&mut self) -> Vec<AnswerEvent> {
+        self.claims.retracted += 1;
+        Vec::new()
+    }
+
+    /// The piece as it is shown, its citations, and its claim.
+    fn written(&mut self, piece: Piece, judged: Option<&Judgement>) -> Vec<AnswerEvent> {
+        let text = self.reader.text();
+        if piece.kind == Kind::Code {
+            let shown = piece.whole.of(text).to_owned();
+            self.shown += shown.len();
+            return vec![AnswerEvent::Delta(shown)];
         }
-        if let Some(judged) = judged.filter(|_| !retracts) {
-            events.push(AnswerEvent::Claim(self.claim(piece.span, &judged)));
+        let marks = cite::read(text, piece.whole, self.sources.len());
+        let cited = match judged {
+            Some(judged) => self.bearing_out(piece.span, judged, &marks),
+            None => {
+                marks.iter().flat_map(|mark| &mark.known).map(|number| Cited { number: *number, words: None }).collect()
+            }
+        };
+        let (mut edits, counts) = mark_edits(text, piece, &marks, &cited);
+        edits.extend(self.addresses.edits(text, piece.whole));
+        let edited = Edited::new(text, piece.whole, edits, self.shown);
+        let mut events = vec![AnswerEvent::Delta(edited.text.clone())];
+        for (number, mark) in edited.cited() {
+            let words = cited.iter().find(|cited| cited.number == number).and_then(|cited| cited.words);
+            events.extend(
+                self.sources
+                    .iter()
+                    .find(|source| source.number == number)
+                    .map(|source| AnswerEvent::Citation(citation(source, words, mark))),
+            );
         }
+        events.extend(judged.map(|judged| AnswerEvent::Claim(self.claim(piece.span, judged, &edited))));
+        self.cited |= !edited.cited().is_empty();
+        self.shown += edited.text.len();
+        self.count_marks(counts);
         events
     }
 
-    /// The citation at its mark's place in what is shown. None: its mark is not.
-    fn shown(&self, citation: Citation) -> Option<AnswerEvent> {
-        let mark = self.place(citation.mark)?;
-        Some(AnswerEvent::Citation(Citation { mark, ..citation }))
-    }
-
-    /// Where a stretch of the text stands in what is shown. None: some of it is not.
-    fn place(&self, written: Span) -> Option<Span> {
-        let touches = |gone: &Span| gone.start < written.end && written.start < gone.end;
-        if self.left_out.iter().any(touches) {
-            return None;
+    fn count_marks(&mut self, counts: MarkCounts) {
+        let MarkCounts { unknown, unsupported, added } = counts;
+        self.marks.unknown += unknown;
+        self.marks.unsupported += unsupported;
+        self.marks.added += added;
+        for (reason, count) in [("unknown_source", unknown), ("not_supported", unsupported)] {
+            metrics::counter!("cairn_citations_dropped_total", "reason" => reason).increment(count as u64);
         }
-        let before: usize =
-            self.left_out.iter().filter(|gone| gone.end <= written.start).map(|gone| gone.end - gone.start).sum();
-        Some(Span { start: written.start - before, end: written.end - before })
+        metrics::counter!("cairn_citations_added_total").increment(added as u64);
     }
 
-    fn claim(&self, span: Span, judged: &Judgement) -> CheckedClaim {
-        let here = |span: Span| self.place(span).unwrap_or(span);
+    /// The sources that bear a claim out: of those that the model cites, else those that were found to.
+    fn bearing_out(&self, claim: Span, judged: &Judgement, marks: &[Mark]) -> Vec<Cited> {
+        let text = self.reader.text();
+        let named: BTreeSet<usize> = marks.iter().flat_map(|mark| mark.known.iter().copied()).collect();
+        let judge = |number: &usize| {
+            let alone = self.alone.get(number - 1)?;
+            Some((*number, self.scorer.judge(text, claim, alone)))
+        };
+        let each: Vec<(usize, Judgement)> = named.iter().filter_map(judge).collect();
+        let with_words = |(number, alone): &(usize, Judgement)| Cited {
+            number: *number,
+            words: self.words(number - 1, &alone.evidence),
+        };
+        let enough = |(_, alone): &&(usize, Judgement)| match judged.verdict {
+            Verdict::Supported => alone.verdict == Verdict::Supported,
+            Verdict::Partly => alone.verdict != Verdict::Unsupported,
+            Verdict::Unsupported => false,
+        };
+        let good: Vec<Cited> = each.iter().filter(enough).map(with_words).collect();
+        if !good.is_empty() || judged.verdict != Verdict::Supported {
+            return good;
+        }
+        if each.len() > 1 {
+            let texts: Vec<String> = named.iter().filter_map(|n| self.sources.get(n - 1)).map(whole_text).collect();
+            if self.scorer.judge(text, claim, &Passages::read(&texts)).verdict == Verdict::Supported {
+                return each.iter().filter(|(_, alone)| alone.coverage >= COVERAGE_MIN).map(with_words).collect();
+            }
+        }
+        let found: BTreeSet<usize> = judged.evidence.iter().map(|place| place.passage).collect();
+        found.into_iter().map(|at| Cited { number: at + 1, words: self.words_of(at, &judged.evidence) }).collect()
+    }
+
+    /// From the first to the last of these words, which a passage by itself was found to have.
+    fn words(&self, at: usize, places: &[Place]) -> Option<Span> {
+        let places: Vec<Place> = places.iter().map(|place| Place { passage: at, ..*place }).collect();
+        self.words_of(at, &places)
+    }
+
+    /// The same of places in all passages: bytes of the chunk's text. None: they are not the chunk's own.
+    fn words_of(&self, at: usize, places: &[Place]) -> Option<Span> {
+        let within: Vec<Span> =
+            places.iter().filter(|place| place.passage == at).filter_map(|place| self.within(*place)).collect();
+        Some(Span {
+            start: within.iter().map(|span| span.start).min()?,
+            end: within.iter().map(|span| span.end).max()?,
+        })
+    }
+
+    /// A place in a passage as bytes of its chunk's text. None: it is in the head of a table.
+    fn within(&self, place: Place) -> Option<Span> {
+        let passage = self.sources.get(place.passage)?;
+        let text = &passage.hit.chunk.text;
+        let head = whole_text(passage).len() - text.len();
+        let span = Span { start: place.span.start.checked_sub(head)?, end: place.span.end.checked_sub(head)? };
+        text.get(span.start..span.end).map(|_| span)
+    }
+
+    fn claim(&self, span: Span, judged: &Judgement, edited: &Edited) -> CheckedClaim {
+        let finding = |mismatch: &crate::ground::mismatch::Mismatch| Finding {
+            kind: mismatch.kind,
+            span: edited.place(mismatch.claim),
+            evidence: mismatch.evidence.and_then(|place| self.evidence(place)),
+        };
         CheckedClaim {
-            span: here(span),
+            span: edited.place_with_marks(span),
             verdict: judged.verdict,
             score: judged.score,
             coverage: judged.coverage,
             evidence: judged.evidence.iter().filter_map(|place| self.evidence(*place)).collect(),
-            findings: judged
-                .mismatches
-                .iter()
-                .map(|mismatch| Finding {
-                    kind: mismatch.kind,
-                    span: here(mismatch.claim),
-                    evidence: mismatch.evidence.and_then(|place| self.evidence(place)),
-                })
-                .collect(),
+            findings: judged.mismatches.iter().map(finding).collect(),
         }
     }
 
     /// The words of a document at a place in a passage. None: they are not the document's own, but head a table.
     fn evidence(&self, place: Place) -> Option<Evidence> {
-        let passage = self.sources.get(place.passage)?;
-        let hit = &passage.hit;
-        let head = whole_text(passage).len() - hit.chunk.text.len();
-        let within = Span { start: place.span.start.checked_sub(head)?, end: place.span.end.checked_sub(head)? };
-        let quote = hit.chunk.text.get(within.start..within.end)?.to_owned();
-        let start = hit.chunk.span.start;
-        Some(Evidence {
-            number: passage.number,
-            document: hit.document,
-            version: hit.version,
-            external_id: hit.external_id.clone(),
-            title: hit.title.clone(),
-            page: hit.chunk.page,
-            headings: hit.chunk.headings.clone(),
-            span: Span { start: start + within.start, end: start + within.end },
-            quote,
-        })
+        let words = self.within(place)?;
+        Some(evidence(self.sources.get(place.passage)?, words))
+    }
+}
+
+/// What becomes of a piece's marks, where these sources shall be cited, and how many that were.
+fn mark_edits(text: &str, piece: Piece, marks: &[Mark], cited: &[Cited]) -> (Vec<Edit>, MarkCounts) {
+    let mut counts = MarkCounts::default();
+    let good: BTreeSet<usize> = cited.iter().map(|cited| cited.number).collect();
+    let named: BTreeSet<usize> = marks.iter().flat_map(|mark| mark.known.iter().copied()).collect();
+    let added: Vec<usize> = good.difference(&named).copied().collect();
+    counts.added = added.len();
+    let mut edits = Vec::new();
+    let mut to_place = added;
+    for mark in marks {
+        let mut kept: Vec<usize> = mark.known.iter().copied().filter(|number| good.contains(number)).collect();
+        counts.unknown += mark.unknown;
+        counts.unsupported += mark.known.len() - kept.len();
+        kept.append(&mut to_place); // What replaces a mark stands in its place.
+        edits.push(if kept.is_empty() {
+            Edit::remove(mark.span)
+        } else {
+            Edit::cite(Span { start: mark.span.start + mark.gap, end: mark.span.end }, "", &kept)
+        });
+    }
+    if !to_place.is_empty() {
+        let at = mark_place(text, piece.span);
+        let lead = if text.get(..at).is_some_and(|before| before.ends_with(' ')) { "" } else { " " };
+        edits.push(Edit::cite(Span { start: at, end: at }, lead, &to_place));
+    }
+    (edits, counts)
+}
+
+/// Where a mark goes that a sentence has none of: before its full stop, in a row into the last cell.
+fn mark_place(text: &str, sentence: Span) -> usize {
+    let held = sentence.of(text);
+    let row = held.strip_suffix('|').map(str::trim_end);
+    let stopped = held.trim_end_matches(['"', '\'', '”', '’', '»', ')', '*', '_']);
+    let plain = stopped.trim_end_matches(['.', '!', '?', '…', '。', '！', '？', ':', ';']);
+    let stops = plain.len() < stopped.len();
+    sentence.start + row.unwrap_or(if stops { plain } else { held }).len()
+}
+
+/// Whether a model said what the prompt tells it to say where the sources don't answer.
+fn is_refusal(text: &str) -> bool {
+    let plain = |text: &str| text.trim().trim_end_matches('.').replace('’', "'").to_lowercase();
+    plain(text) == plain(REFUSAL)
+}
+
+/// A source as a mark cites it. `words`: bytes of the chunk's text; all of it where there are none.
+pub(super) fn citation(source: &Passage, words: Option<Span>, mark: Span) -> Citation {
+    let hit = &source.hit;
+    let Evidence { number, document, external_id, title, page, headings, span, quote, .. } =
+        evidence(source, words.unwrap_or(Span { start: 0, end: hit.chunk.text.len() }));
+    Citation { number, mark, document, external_id, title, page, headings, span, quote }
+}
+
+fn evidence(source: &Passage, words: Span) -> Evidence {
+    let hit = &source.hit;
+    let start = hit.chunk.span.start;
+    Evidence {
+        number: source.number,
+        document: hit.document,
+        version: hit.version,
+        external_id: hit.external_id.clone(),
+        title: hit.title.clone(),
+        page: hit.chunk.page,
+        headings: hit.chunk.headings.clone(),
+        span: Span { start: start + words.start, end: start + words.end },
+        quote: words.of(&hit.chunk.text).to_owned(),
     }
 }
 
 /// A quotation is its own evidence.
-pub(super) fn quoted_claim(span: Span, passage: &Passage, citation: &Citation) -> CheckedClaim {
+pub(super) fn quoted_claim(span: Span, source: &Passage, words: Span) -> CheckedClaim {
     CheckedClaim {
         span,
         verdict: Verdict::Supported,
         score: 1.0,
         coverage: 1.0,
-        evidence: vec![Evidence {
-            number: citation.number,
-            document: citation.document,
-            version: passage.hit.version,
-            external_id: citation.external_id.clone(),
-            title: citation.title.clone(),
-            page: citation.page,
-            headings: citation.headings.clone(),
-            span: citation.span,
-            quote: citation.quote.clone(),
-        }],
+        evidence: vec![evidence(source, words)],
         findings: Vec::new(),
     }
 }
@@ -280,120 +420,4 @@ fn whole_text(passage: &Passage) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::answer::tests::passage;
-
-    const PORT: &str = "Kestrel listens for mail on port 2525. The vault opens with a code word.";
-
-    fn gate(policy: Policy) -> Gate {
-        let scorer = Arc::new(Scorer::shipped().unwrap());
-        Gate::new(scorer, policy, &[passage(1, PORT), passage(2, "The lamp burns for nine hours in summer.")])
-    }
-
-    /// What comes out of a text that goes in as these parts.
-    fn run(policy: Policy, parts: &[&str]) -> (String, Vec<CheckedClaim>, ClaimCounts) {
-        let mut gate = gate(policy);
-        let mut events: Vec<AnswerEvent> = parts.iter().flat_map(|part| gate.text(part)).collect();
-        events.extend(gate.end());
-        let (mut text, mut claims) = (String::new(), Vec::new());
-        for event in events {
-            match event {
-                AnswerEvent::Delta(delta) => text.push_str(&delta),
-                AnswerEvent::Claim(claim) => claims.push(claim),
-                other @ (AnswerEvent::Sources(_)
-                | AnswerEvent::Citation(_)
-                | AnswerEvent::Done(_)
-                | AnswerEvent::Failed(_)) => panic!("{other:?}"),
-            }
-        }
-        (text, claims, gate.counts)
-    }
-
-    #[test]
-    fn each_claim_has_its_verdict_and_the_words_that_bear_it_out() {
-        let answer = "Kestrel listens for mail on port 2525. It was written in Lisbon by Maria Santos.";
-        let (text, claims, counts) = run(Policy::Annotate, &[answer]);
-        assert_eq!(text, answer);
-        assert_eq!((claims.len(), counts.supported, counts.unsupported + counts.partly), (2, 1, 1), "{claims:?}");
-        assert_eq!(claims[0].verdict, Verdict::Supported);
-        assert_eq!(claims[0].span.of(&text), "Kestrel listens for mail on port 2525.");
-        assert_eq!(claims[0].evidence[0].quote, "Kestrel listens for mail on port 2525.");
-        assert_eq!(claims[0].evidence[0].span.start, 100, "where the passage stands in its document");
-    }
-
-    #[test]
-    fn a_wrong_number_is_told_and_with_retract_its_sentence_is_not_shown() {
-        let answer = "Kestrel listens for mail on port 25. The vault opens with a code word.";
-        let (_, claims, _) = run(Policy::Annotate, &[answer]);
-        assert_ne!(claims[0].verdict, Verdict::Supported);
-        assert_eq!(claims[0].findings[0].span.of(answer), "25");
-        let (text, claims, counts) = run(Policy::Retract, &[answer]);
-        assert!(!text.contains("25") && text.contains("The vault opens with a code word."), "{text}");
-        assert!(text.ends_with("(1 sentence was left out: the documents don't bear it out.)"), "{text}");
-        assert_eq!((claims.len(), counts.retracted), (1, 1));
-        assert_eq!(claims[0].span.of(&text), "The vault opens with a code word.");
-    }
-
-    #[test]
-    fn a_citation_follows_its_sentence_or_goes_with_it() {
-        let mut gate = gate(Policy::Retract);
-        let cite = |start: usize| {
-            let hit = passage(1, PORT).hit;
-            Citation {
-                number: 1,
-                mark: Span { start, end: start + 3 },
-                document: hit.document,
-                external_id: hit.external_id,
-                title: hit.title,
-                page: None,
-                headings: Vec::new(),
-                span: hit.chunk.span,
-                quote: hit.chunk.text,
-            }
-        };
-        let mut events = gate.text("Kestrel listens for mail on port 99 [1]");
-        events.extend(gate.citation(cite(36)));
-        events.extend(gate.text(". The vault opens with a code word [1]"));
-        events.extend(gate.citation(cite(74)));
-        events.extend(gate.text("."));
-        events.extend(gate.end());
-        let text: String = events
-            .iter()
-            .filter_map(|event| if let AnswerEvent::Delta(text) = event { Some(text.as_str()) } else { None })
-            .collect();
-        let marks: Vec<&str> = events
-            .iter()
-            .filter_map(
-                |event| if let AnswerEvent::Citation(cited) = event { Some(cited.mark.of(&text)) } else { None },
-            )
-            .collect();
-        assert_eq!(marks, ["[1]"], "{text}");
-    }
-
-    proptest! {
-        #[test]
-        fn the_text_comes_out_whole_and_the_same_however_it_is_cut(
-            words in prop::collection::vec("[a-zA-Z0-9 .,!?\\n*#|`-]{0,12}|[0-9]{1,4}|é|Kestrel |port 2525", 0..40),
-        ) {
-            let parts: Vec<&str> = words.iter().map(String::as_str).collect();
-            let whole = parts.concat();
-            let (text, claims, counts) = run(Policy::Annotate, &parts);
-            let (at_once, claims_at_once, _) = run(Policy::Annotate, &[&whole]);
-            prop_assert_eq!(&text, &whole);
-            prop_assert_eq!(text, at_once);
-            prop_assert_eq!(&claims, &claims_at_once);
-            prop_assert_eq!(claims.len(), counts.supported + counts.partly + counts.unsupported);
-            for claim in claims {
-                prop_assert!(!claim.span.of(&whole).is_empty());
-                for evidence in claim.evidence {
-                    let inside = evidence.span.start - 100..evidence.span.end - 100;
-                    let text = if evidence.number == 1 { PORT } else { "The lamp burns for nine hours in summer." };
-                    prop_assert_eq!(text.get(inside), Some(evidence.quote.as_str()));
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,300 +1,250 @@
-//! Citation marks in a model's text, checked while it streams.
+//! Citation marks: those of a model, in whichever way it cites, in; the one form that cairn writes out.
 //!
-//! Text goes in as it comes, in pieces of any size; what comes out is the same text in which every mark names a source
-//! of the prompt. `[2, 9]` becomes `[2]` where there is no ninth source, and a mark that names none is taken out with
-//! the space before it. Brackets in code (`argv[3]`) are no marks. Holds back at most one unfinished mark.
+//! `[1]`, `[1, 2]`, `[1-3]`, `[^1]`, `【1†source】`, `[Source 1]`, `(Source 1)` and, at a clause's end, `(1)` are marks where
+//! they name sources of the prompt; what else stands in brackets is text, as is everything in code. Written is `[1][3]`.
+//! Nothing else in an answer looks like that outside code. Pure.
 
 use crate::document::Span;
+use crate::ground::marks::marks;
 
-/// Longest text between brackets that may still be a mark.
-const MARK_CHARS_MAX: usize = 40;
 /// Most sources that a range such as `[2-5]` may name.
 const RANGE_MAX: usize = 20;
+/// A longer number is a year or a code, and names no source.
+const DIGITS_MAX: usize = 3;
 
-/// Checked text, or a mark in it.
+/// A model's mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Piece {
-    Text(String),
-    /// The mark of this source, as bytes of the whole checked text. Comes right after the text that holds it.
-    Mark {
-        number: usize,
-        at: Span,
-    },
+pub(super) struct Mark {
+    /// Bytes of the text, with the white space before it.
+    pub(super) span: Span,
+    /// How many of these bytes are white space.
+    pub(super) gap: usize,
+    /// The sources that it names, each once.
+    pub(super) known: Vec<usize>,
+    /// Numbers in it that name none.
+    pub(super) unknown: usize,
 }
 
-/// The state between two pieces.
-#[derive(Debug)]
-pub(super) struct MarkFilter {
-    sources: usize,
-    /// White space, then perhaps an opening bracket and what followed it: not yet known to be text or mark.
-    held: String,
-    code: Code,
-    line_start: bool,
-    backticks: usize,
-    /// Bytes of checked text so far.
-    length: usize,
-    dropped: usize,
-    text: String,
-    pieces: Vec<Piece>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Code {
-    Prose,
-    Inline,
-    Fence,
-}
-
-impl MarkFilter {
-    /// For a prompt with so many sources, numbered from 1.
-    pub(super) fn new(sources: usize) -> Self {
-        Self {
-            sources,
-            held: String::new(),
-            code: Code::Prose,
-            line_start: true,
-            backticks: 0,
-            length: 0,
-            dropped: 0,
-            text: String::new(),
-            pieces: Vec::new(),
-        }
-    }
-
-    /// Marks that named no source of the prompt, so far.
-    pub(super) fn dropped(&self) -> usize {
-        self.dropped
-    }
-
-    /// Takes the next piece of the model's text; gives what of it is checked.
-    pub(super) fn push(&mut self, text: &str) -> Vec<Piece> {
-        for c in text.chars() {
-            self.take(c);
-        }
-        self.flush_text();
-        std::mem::take(&mut self.pieces)
-    }
-
-    /// The model is done: what is still held back is text.
-    pub(super) fn finish(&mut self) -> Vec<Piece> {
-        self.take_prose('\n'); // Ends whatever is held, and is taken back.
-        self.text.pop();
-        self.flush_text();
-        std::mem::take(&mut self.pieces)
-    }
-
-    fn take(&mut self, c: char) {
-        self.follow_code(c);
-        if self.code != Code::Prose {
-            self.release();
-            self.text.push(c);
-            return;
-        }
-        self.take_prose(c);
-    }
-
-    fn take_prose(&mut self, c: char) {
-        let bracket = self.held.trim_start().chars().next();
-        let (held, depth) = (self.held.chars().count(), depth(&self.held));
-        match (bracket, c) {
-            (None, ' ' | '\t' | '[' | '【') => self.held.push(c),
-            (None, _) => {
-                self.release();
-                self.text.push(c);
-            }
-            (Some('['), ']') if depth == 1 => self.close(c),
-            (Some('【'), '】') => self.close(c),
-            (Some(open), c) if held < MARK_CHARS_MAX && continues_mark(open, c) => self.held.push(c),
-            // Forty brackets and numbers are no text, and what is left of them could read as a mark.
-            (Some(_), c) if held >= MARK_CHARS_MAX && depth > 1 => {
-                self.held.clear();
-                self.dropped += 1;
-                self.take_prose(c);
-            }
-            (Some(_), c) => self.abandon(c),
-        }
-    }
-
-    /// The held bracket is no mark's after all. What follows it may still hold one.
-    fn abandon(&mut self, c: char) {
-        let held = std::mem::take(&mut self.held);
-        let opening = held.find(['[', '【']).and_then(|at| held.get(at..)?.chars().next().map(|c| at + c.len_utf8()));
-        let (before, after) = held.split_at(opening.unwrap_or(held.len()));
-        self.text.push_str(before);
-        for c in after.chars().chain([c]) {
-            self.take_prose(c);
-        }
-    }
-
-    /// Notes where code begins and ends: a line that starts with three backticks, or a backtick within one line.
-    fn follow_code(&mut self, c: char) {
-        if c == '`' {
-            self.backticks += 1;
-            if self.line_start && self.backticks == 3 {
-                self.code = if self.code == Code::Fence { Code::Prose } else { Code::Fence };
-            } else if self.code != Code::Fence && !(self.line_start && self.backticks < 3) {
-                self.code = if self.code == Code::Inline { Code::Prose } else { Code::Inline };
-            }
-            return;
-        }
-        if self.line_start && (1..3).contains(&self.backticks) && self.code == Code::Prose {
-            self.code = Code::Inline; // One backtick began the line, and no fence came of it.
-        }
-        self.backticks = 0;
-        self.line_start = c == '\n' || (self.line_start && c.is_whitespace());
-        if c == '\n' && self.code == Code::Inline {
-            self.code = Code::Prose;
-        }
-    }
-
-    /// The held bracket is closed by `c`: a mark, unless there is no number in it.
-    fn close(&mut self, c: char) {
-        let inside = self.held.trim_start().chars().skip(1).collect::<String>();
-        let named = numbers(&inside);
-        if named.is_empty() {
-            self.held.push(c);
-            self.release();
-            return;
-        }
-        let mut known: Vec<usize> = Vec::new();
-        for number in named {
-            if number == 0 || number > self.sources {
-                self.dropped += 1;
+/// The marks in `text[within]`, for a prompt with so many sources, numbered from 1.
+pub(super) fn read(text: &str, within: Span, sources: usize) -> Vec<Mark> {
+    let mut end = within.start;
+    let mut read = Vec::new();
+    for span in marks(text, within) {
+        let Some(numbers) = numbers(span.of(text)) else { continue };
+        let (mut known, mut unknown) = (Vec::new(), 0);
+        for number in numbers {
+            if number == 0 || number > sources {
+                unknown += 1;
             } else if !known.contains(&number) {
                 known.push(number);
             }
         }
-        let space: String = self.held.chars().take_while(|c| c.is_whitespace()).collect();
-        self.held.clear();
-        if !known.is_empty() {
-            self.text.push_str(&space);
+        let is_note =
+            span.of(text).strip_prefix('(').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        if is_note && unknown > 0 {
+            continue; // "(12)" may count anything.
         }
-        for number in known {
-            let start = self.length + self.text.len();
-            self.text.push_str(&format!("[{number}]"));
-            let at = Span { start, end: self.length + self.text.len() };
-            self.flush_text();
-            self.pieces.push(Piece::Mark { number, at });
-        }
+        let before = text.get(end..span.start).unwrap_or_default();
+        let gap = before.len() - before.trim_end_matches([' ', '\t']).len();
+        end = span.end;
+        read.push(Mark { span: Span { start: span.start - gap, end }, gap, known, unknown });
     }
-
-    fn release(&mut self) {
-        self.text.push_str(&self.held);
-        self.held.clear();
-    }
-
-    fn flush_text(&mut self) {
-        if !self.text.is_empty() {
-            self.length += self.text.len();
-            self.pieces.push(Piece::Text(std::mem::take(&mut self.text)));
-        }
-    }
+    read
 }
 
-fn continues_mark(open: char, c: char) -> bool {
-    // 【3†source】 is how some models were taught to cite.
-    open == '【' && !c.is_control() || c.is_ascii_digit() || matches!(c, ' ' | ',' | ';' | '-' | '–' | '[' | ']')
+/// The numbers in a mark: of `[1, 3-5]`, of nested brackets too; what follows a dagger is none. None where there is
+/// something else; in brackets that hold others this names no source, since what is in them must not be left.
+fn numbers(mark: &str) -> Option<Vec<usize>> {
+    let nested = mark.matches(['[', '【']).count() > 1;
+    flat_numbers(mark).or(nested.then(|| vec![0]))
 }
 
-/// Brackets that are open at the end of what is held.
-fn depth(held: &str) -> usize {
-    held.matches('[').count().saturating_sub(held.matches(']').count())
-}
-
-/// The numbers in `1, 3-5`, of nested brackets too; what follows a dagger is no number. None where there is more.
-fn numbers(inside: &str) -> Vec<usize> {
-    let inside = inside.split('†').next().unwrap_or(inside);
+fn flat_numbers(mark: &str) -> Option<Vec<usize>> {
+    let plain = mark.split('†').next().unwrap_or(mark).to_lowercase().replace("and", ",");
     let mut numbers = Vec::new();
-    for part in inside.split([',', ';', ' ', '[', ']']).filter(|part| !part.is_empty()) {
-        let ends: Option<Vec<usize>> = part.split(['-', '–']).map(|n| n.parse().ok()).collect();
+    for part in plain.split(|c: char| !c.is_ascii_digit() && !matches!(c, '-' | '–')).filter(|part| !part.is_empty())
+    {
+        let ends: Vec<&str> = part.split(['-', '–']).collect();
+        if ends.iter().any(|end| end.len() > DIGITS_MAX) {
+            return None;
+        }
+        let ends: Option<Vec<usize>> = ends.into_iter().map(|end| end.parse().ok()).collect();
         match ends.as_deref() {
             Some([only]) => numbers.push(*only),
             Some([first, last]) if first <= last && last - first < RANGE_MAX => numbers.extend(*first..=*last),
-            Some(_) | None => return Vec::new(),
+            Some(_) | None => return None,
         }
     }
-    numbers
+    (!numbers.is_empty()).then_some(numbers)
+}
+
+/// What stands in the place of a stretch of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Edit {
+    /// Bytes of the text; empty where something is put in.
+    pub(super) span: Span,
+    pub(super) text: String,
+    /// The sources that `text` cites, each with where in `text` its mark begins.
+    pub(super) cites: Vec<(usize, usize)>,
+}
+
+impl Edit {
+    pub(super) fn remove(span: Span) -> Self {
+        Self { span, text: String::new(), cites: Vec::new() }
+    }
+
+    /// `lead`, and the marks of these sources.
+    pub(super) fn cite(span: Span, lead: &str, sources: &[usize]) -> Self {
+        let (mut text, mut cites) = (lead.to_owned(), Vec::new());
+        for number in sources {
+            cites.push((*number, text.len()));
+            text.push_str(&written(*number));
+        }
+        Self { span, text, cites }
+    }
+}
+
+/// The mark of a source.
+pub(super) fn written(number: usize) -> String {
+    format!("[{number}]")
+}
+
+/// A stretch of a text with its edits made, at its place in what is shown.
+#[derive(Debug)]
+pub(super) struct Edited {
+    pub(super) text: String,
+    whole: Span,
+    /// Where `text` begins in what is shown.
+    shown: usize,
+    edits: Vec<Edit>,
+}
+
+impl Edited {
+    /// Makes the edits in `text[whole]`. Of two that overlap, the first stands.
+    pub(super) fn new(text: &str, whole: Span, mut edits: Vec<Edit>, shown: usize) -> Self {
+        edits.sort_by_key(|edit| (edit.span.start, edit.span.end));
+        let mut end = whole.start;
+        edits.retain(|edit| {
+            let stands = edit.span.start >= end && edit.span.end <= whole.end;
+            end = if stands { edit.span.end } else { end };
+            stands
+        });
+        let (mut written, mut at) = (String::new(), whole.start);
+        for edit in &edits {
+            written.push_str(text.get(at..edit.span.start).unwrap_or_default());
+            written.push_str(&edit.text);
+            at = edit.span.end;
+        }
+        written.push_str(text.get(at..whole.end).unwrap_or_default());
+        let mut edited = Self { text: written, whole, shown, edits };
+        edited.disarm();
+        edited
+    }
+
+    /// Each mark that was written, and where it is shown.
+    pub(super) fn cited(&self) -> Vec<(usize, Span)> {
+        let mut cited = Vec::new();
+        for edit in &self.edits {
+            let start = self.offset(edit.span.start);
+            cited.extend(edit.cites.iter().map(|(number, within)| {
+                let start = start + within;
+                (*number, Span { start, end: start + written(*number).len() })
+            }));
+        }
+        cited
+    }
+
+    /// Where a stretch of the text is shown.
+    pub(super) fn place(&self, span: Span) -> Span {
+        let start = self.offset(span.start);
+        Span { start, end: self.offset(span.end).max(start) }
+    }
+
+    /// The same with the marks that were put in at its end.
+    pub(super) fn place_with_marks(&self, span: Span) -> Span {
+        let at_end = |edit: &&Edit| edit.span.start == span.end && edit.span.end == span.end;
+        let put_in: usize = self.edits.iter().filter(at_end).map(|edit| edit.text.len()).sum();
+        let Span { start, end } = self.place(span);
+        Span { start, end: end + put_in }
+    }
+
+    /// Where the text before `at` ends in what is shown. Within an edit: where that begins.
+    fn offset(&self, at: usize) -> usize {
+        let mut shown = self.shown + at.saturating_sub(self.whole.start);
+        for edit in &self.edits {
+            if edit.span.end <= at && edit.span.start < at {
+                shown = shown + edit.text.len() - (edit.span.end - edit.span.start);
+            } else if edit.span.start < at {
+                shown -= at - edit.span.start;
+            }
+        }
+        shown
+    }
+
+    /// What the removal of other things has made look like a mark gets round brackets, of as many bytes.
+    fn disarm(&mut self) {
+        let placed: Vec<usize> = self.cited().into_iter().map(|(_, at)| at.start - self.shown).collect();
+        let whole = Span { start: 0, end: self.text.len() };
+        for mark in marks(&self.text, whole) {
+            let held = mark.of(&self.text);
+            if !held.starts_with(['[', '【']) || placed.contains(&mark.start) || numbers(held).is_none() {
+                continue;
+            }
+            let plain: String = held
+                .chars()
+                .map(|c| match c {
+                    '[' => '(',
+                    ']' => ')',
+                    '【' => '（',
+                    '】' => '）',
+                    other => other,
+                })
+                .collect();
+            self.text.replace_range(mark.start..mark.end, &plain);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
-    fn filtered(sources: usize, pieces: &[&str]) -> (String, Vec<(usize, Span)>, usize) {
-        let mut filter = MarkFilter::new(sources);
-        let mut out: Vec<Piece> = pieces.iter().flat_map(|piece| filter.push(piece)).collect();
-        out.extend(filter.finish());
-        let (mut text, mut marks) = (String::new(), Vec::new());
-        for piece in out {
-            match piece {
-                Piece::Text(piece) => text.push_str(&piece),
-                Piece::Mark { number, at } => marks.push((number, at)),
-            }
-        }
-        (text, marks, filter.dropped())
+    fn found(text: &str) -> Vec<Vec<usize>> {
+        read(text, Span { start: 0, end: text.len() }, 3).into_iter().map(|mark| mark.known).collect()
     }
 
     #[test]
-    fn a_mark_of_a_known_source_passes_and_is_placed() {
-        let (text, marks, dropped) = filtered(3, &["It works [2]. So"]);
-        assert_eq!((text.as_str(), dropped), ("It works [2]. So", 0));
-        assert_eq!(marks, [(2, Span { start: 9, end: 12 })]);
+    fn a_mark_names_its_sources_and_counts_those_that_are_none() {
+        let marks = read("It works [2, 9].", Span { start: 0, end: 16 }, 3);
+        assert_eq!(marks, [Mark { span: Span { start: 8, end: 15 }, gap: 1, known: vec![2], unknown: 1 }]);
+        assert_eq!(found("a [1-3] b [3-3] c [1-900]"), [vec![1, 2, 3], vec![3]]);
     }
 
     #[test]
-    fn a_mark_of_an_unknown_source_never_appears_and_is_counted() {
-        assert_eq!(filtered(3, &["It works [7]. So [0] and [12]"]), ("It works. So and".into(), vec![], 3));
-    }
-
-    #[test]
-    fn groups_and_ranges_keep_what_is_known_of_them() {
-        let (text, marks, dropped) = filtered(3, &["a [1, 9] b [2-4] c 【3†source】"]);
-        assert_eq!((text.as_str(), dropped), ("a [1] b [2][3] c [3]", 2));
-        assert_eq!(marks.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1, 2, 3, 3]);
-    }
-
-    #[test]
-    fn brackets_that_are_no_marks_stay_as_they_are() {
-        for text in ["[x] done", "[ ] to do", "see [this](url)", "a[i] [", "[]", "x [1", "[2024-] ["] {
-            assert_eq!(filtered(2, &[text]).0, text);
+    fn brackets_that_are_no_marks_are_text() {
+        for text in
+            ["[x] done", "[ ] to do", "see [1](url)", "a[i] [", "[]", "[2024]", "(2019).", "(12).", "step (1) is"]
+        {
+            assert!(found(text).is_empty(), "{text}");
         }
     }
 
     #[test]
-    fn brackets_in_code_stay_and_are_no_marks() {
-        let text = "Use `argv[3]` or\n```c\nx[9] = a[1];\n```\nas said [1].";
-        let (out, marks, dropped) = filtered(1, &[text]);
-        assert_eq!((out.as_str(), dropped, marks.len()), (text, 0, 1));
-        assert_eq!(filtered(1, &["`x[5]` and `y` then [5]"]).0, "`x[5]` and `y` then");
-        assert_eq!(filtered(1, &["a lone ` and\nthen [5]"]).0, "a lone ` and\nthen");
+    fn what_is_left_of_nested_brackets_is_no_mark() {
+        let text = "a [[x]2] b";
+        let edits = vec![Edit::remove(Span { start: 3, end: 6 })];
+        assert_eq!(Edited::new(text, Span { start: 0, end: text.len() }, edits, 0).text, "a (2) b");
     }
 
-    proptest! {
-        #[test]
-        fn how_the_text_is_cut_makes_no_difference(
-            parts in proptest::collection::vec("[a\\[\\]0-9, `\n【】†-]{0,6}", 0..12),
-        ) {
-            let pieces: Vec<&str> = parts.iter().map(String::as_str).collect();
-            prop_assert_eq!(filtered(3, &pieces), filtered(3, &[&parts.concat()]));
-        }
-
-        #[test]
-        fn every_mark_stands_where_it_says(text in "[a\\[\\]0-9, \n]{0,60}") {
-            let (out, marks, _) = filtered(4, &[&text]);
-            for (number, at) in marks {
-                prop_assert_eq!(at.of(&out), format!("[{number}]"));
-                prop_assert!((1..=4).contains(&number));
-            }
-        }
-
-        #[test]
-        fn no_unknown_number_stays_in_brackets(text in "[a\\[\\]0-9 \n]{0,60}") {
-            let (out, _, _) = filtered(4, &[&text]);
-            for number in 5..=999 {
-                prop_assert!(!out.contains(&format!("[{number}]")), "{out:?}");
-            }
-        }
+    #[test]
+    fn places_follow_the_edits() {
+        let text = "One [9] two. Three.";
+        let edits = vec![Edit::remove(Span { start: 3, end: 7 }), Edit::cite(Span { start: 11, end: 11 }, " ", &[2])];
+        let edited = Edited::new(text, Span { start: 0, end: 12 }, edits, 100);
+        assert_eq!(edited.text, "One two [2].");
+        assert_eq!(edited.cited(), [(2, Span { start: 108, end: 111 })]);
+        assert_eq!(edited.place(Span { start: 8, end: 12 }), Span { start: 104, end: 112 });
+        assert_eq!(edited.place(Span { start: 8, end: 11 }), Span { start: 104, end: 107 });
+        assert_eq!(edited.place_with_marks(Span { start: 8, end: 11 }), Span { start: 104, end: 111 });
     }
 }

@@ -110,24 +110,74 @@ pub struct Done {
     pub finish: Finish,
     /// None where no model was asked, or it did not say.
     pub usage: Option<Usage>,
-    /// Marks that were taken out because they named no source.
-    pub citations_dropped: usize,
+    pub marks: MarkCounts,
     pub claims: ClaimCounts,
+    /// Unless it is answered: what of the question the documents say nothing of, in the question's own words.
+    pub missing: Vec<String>,
     /// On a refusal: the nearest documents.
     pub nearest: Vec<Hit>,
+    /// Why the chat model that is set up did not write this, or not to its end.
+    pub fallback: Option<String>,
+}
+
+/// What became of the marks that a model wrote.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MarkCounts {
+    /// Taken out because they named no source.
+    pub unknown: usize,
+    /// Taken out because their source does not bear out the sentence.
+    pub unsupported: usize,
+    /// Put in, for a source that bears the sentence out and was not cited.
+    pub added: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// The documents bear all of it out.
     Answered,
-    Refused,
+    /// Some of the question is open, or something in the answer is not borne out.
+    Partial,
+    Refused(Reason),
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// What was found says too little about the question.
+    NothingFound,
+    /// The passages are near it, and don't bear out an answer.
+    NotSupported,
+    /// The chat endpoint does not allow an answer. Never said of documents that the caller may not see: to them, these
+    /// are not there.
+    NotAllowed,
+    /// Nothing in the collection has to do with it.
+    OffTopic,
 }
 
 impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Self::Answered => "answered",
-            Self::Refused => "refused",
+            Self::Partial => "partial",
+            Self::Refused(_) => "refused",
+        }
+    }
+
+    pub fn reason(self) -> Option<Reason> {
+        match self {
+            Self::Answered | Self::Partial => None,
+            Self::Refused(reason) => Some(reason),
+        }
+    }
+}
+
+impl Reason {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NothingFound => "nothing_found",
+            Self::NotSupported => "not_supported",
+            Self::NotAllowed => "not_allowed",
+            Self::OffTopic => "off_topic",
         }
     }
 }
@@ -160,6 +210,8 @@ pub enum AnswerError {
     Chat(#[from] ChatError),
     #[error(transparent)]
     Prompt(#[from] minijinja::Error),
+    #[error("read the text that document {document} was indexed from: {reason}")]
+    Originals { document: String, reason: String },
     #[error("the answer took longer than server.answer_timeout ({seconds} s)")]
     TimedOut { seconds: u64 },
     #[error("the service is stopping")]
@@ -174,7 +226,7 @@ impl AnswerError {
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),
-            Self::Prompt(_) => Class::Internal,
+            Self::Prompt(_) | Self::Originals { .. } => Class::Internal,
             Self::TimedOut { .. } | Self::Stopped => Class::Unavailable,
         }
     }

@@ -5,6 +5,9 @@ use std::collections::HashSet;
 use crate::document::{Passage, Span};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder, cosine};
 
+use super::cite::Edited;
+use super::instructions::is_instruction;
+use super::links::Addresses;
 use super::pack::coverage;
 use super::sentence::sentences;
 
@@ -68,6 +71,7 @@ fn candidates(passages: &[Passage], embedder: &dyn Embedder) -> Vec<Quote> {
             })
         })
         .filter(|quote| quote.text.len() <= SENTENCE_BYTES_MAX)
+        .filter(|quote| !is_instruction(&quote.text))
         .filter(|quote| quote.text.split_whitespace().count() >= SENTENCE_WORDS_MIN)
         .filter(|quote| embedder.token_counter().count(&quote.text) <= room)
         .filter(|quote| seen.insert(quote.text.to_lowercase()))
@@ -83,4 +87,37 @@ fn best(mut scored: Vec<Scored>, quotes_max: usize) -> Vec<Quote> {
     let mut quotes: Vec<Quote> = scored.into_iter().map(|candidate| candidate.quote).collect();
     quotes.sort_by_key(|quote| (quote.passage, quote.span.start));
     quotes
+}
+
+/// A quotation in Markdown, up to where its mark goes: prose on one line, code as it is. What looks like a mark in it is
+/// none of this answer's, and it leads nowhere but to documents.
+pub(super) fn quoted(text: &str, addresses: &Addresses) -> String {
+    let (prose, code) = text.split_once("```").map_or((text, None), |(prose, code)| (prose, Some(code)));
+    let prose = prose.split_whitespace().collect::<Vec<_>>().join(" ");
+    let whole = Span { start: 0, end: prose.len() };
+    let prose = Edited::new(&prose, whole, addresses.edits(&prose, whole), 0).text;
+    match code {
+        None => format!("\n\n> {prose} "),
+        Some(code) => {
+            let code: String = format!("```{code}").lines().map(|line| format!("> {line}\n")).collect();
+            format!("\n\n> {prose}\n>\n{code}> ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quotation_with_code_keeps_its_lines() {
+        let shown = quoted("Run\nthis:\n\n```sh\nmake x[5]\n```", &Addresses::default());
+        assert_eq!(shown, "\n\n> Run this:\n>\n> ```sh\n> make x[5]\n> ```\n> ");
+    }
+
+    #[test]
+    fn a_documents_own_marks_and_pictures_are_none_of_the_answers() {
+        let shown = quoted("It holds [3], see ![x](https://evil.example/x).", &Addresses::default());
+        assert_eq!(shown, "\n\n> It holds (3), see ![x]. ");
+    }
 }

@@ -46,7 +46,7 @@ impl AnswerPrinter {
         }
         if !self.citations.is_empty() {
             writeln!(out, "\nSources")?;
-        } else if done.outcome == "answered" {
+        } else if done.outcome != "refused" {
             writeln!(out, "\n(the model cited no source: nothing here is tied to a document)")?;
         }
         self.citations.sort_by_key(|citation| (citation.number, citation.span.start));
@@ -63,6 +63,13 @@ impl AnswerPrinter {
             writeln!(out, "      bytes {}-{}: “{quote}”", span.start, span.end)?;
         }
         self.doubts(out)?;
+        if !done.missing.is_empty() {
+            let missing: Vec<String> = done.missing.iter().map(|word| format!("“{}”", one_line(word))).collect();
+            writeln!(out, "\nThe documents say nothing of {}.", missing.join(", "))?;
+        }
+        if let Some(reason) = &done.fallback {
+            writeln!(out, "\n(quoted because {})", shown_in_line(reason))?;
+        }
         nearest(&done.nearest, out)
     }
 

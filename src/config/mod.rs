@@ -6,17 +6,21 @@
 mod raw;
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
-pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources, Unsupported};
+pub use raw::{
+    Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources,
+    Unsupported,
+};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
 
+use crate::document::CollectionName;
 use raw::Raw;
 
 const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -50,6 +54,7 @@ pub struct Config {
     /// None: answers are extractive.
     pub chat: Option<Chat>,
     pub answer: Answer,
+    pub collections: BTreeMap<CollectionName, Collection>,
     pub server: Server,
     /// Shown to a server by the commands that ask one.
     pub client_key: Option<SecretString>,
@@ -177,7 +182,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
     check_sources(&raw.sources)?;
     check_retrieval(&raw.retrieval)?;
     check_server(&raw.server)?;
-    check_answer(&raw.answer)?;
+    check_answer(&raw.answer, &raw.collections)?;
     Ok(Config {
         data_dir: folder(raw.data.dir, environment, "XDG_DATA_HOME", ".local/share", "cairn")?,
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
@@ -191,6 +196,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         retrieval: raw.retrieval,
         chat: chat(raw.chat, environment)?,
         answer: raw.answer,
+        collections: raw.collections,
         server: raw.server,
         client_key: secret("client", raw.client.api_key, &raw.client.api_key_file)?,
         log: raw.log,
@@ -369,12 +375,19 @@ fn check_server(server: &Server) -> Result<(), ConfigError> {
     at_least("server.in_flight_max", server.in_flight_max, server.answers_max)
 }
 
-fn check_answer(answer: &Answer) -> Result<(), ConfigError> {
-    let share = answer.supported_share_min;
-    if (0.0..=1.0).contains(&share) {
-        return Ok(());
+fn check_answer(answer: &Answer, collections: &BTreeMap<CollectionName, Collection>) -> Result<(), ConfigError> {
+    let shares = [
+        ("answer.supported_share_min".to_owned(), answer.supported_share_min),
+        ("answer.missing_share_max".to_owned(), f64::from(answer.missing_share_max)),
+        ("answer.together_min".to_owned(), f64::from(answer.together_min)),
+    ];
+    let of_collections = collections.iter().filter_map(|(name, collection)| {
+        Some((format!("collections.{name}.supported_share_min"), collection.supported_share_min?))
+    });
+    match shares.into_iter().chain(of_collections).find(|(_, share)| !(0.0..=1.0).contains(share)) {
+        Some((key, share)) => Err(ConfigError::Invalid(format!("{key} is {share}, must be in 0..=1"))),
+        None => Ok(()),
     }
-    Err(ConfigError::Invalid(format!("answer.supported_share_min is {share}, must be in 0..=1")))
 }
 
 fn at_least(key: &str, found: usize, least: usize) -> Result<(), ConfigError> {

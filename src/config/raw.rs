@@ -3,6 +3,7 @@
 //! The sections that need no second look are the ones that [`Config`](super::Config) hands out; the others have an
 //! empty text where a value is left to be found elsewhere, which `Config` resolves.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub(super) struct Raw {
     pub(super) retrieval: Retrieval,
     pub(super) chat: Chat,
     pub(super) answer: Answer,
+    #[serde(default)]
+    pub(super) collections: BTreeMap<CollectionName, Collection>,
     pub(super) server: Server,
     pub(super) client: Client,
     pub(super) log: Log,
@@ -196,6 +199,27 @@ pub struct Answer {
     pub history_messages_max: usize,
     pub message_bytes_max: ByteSize,
     pub quotes_max: usize,
+    pub missing_share_max: f32,
+    pub together_min: f32,
+    pub fallback: Fallback,
+    #[serde(with = "humantime_serde")]
+    pub first_text_timeout: Duration,
+}
+
+/// What a caller gets when the chat model can't be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Fallback {
+    Extractive,
+    Error,
+}
+
+/// What is done otherwise in one collection.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collection {
+    pub unsupported: Option<Unsupported>,
+    pub supported_share_min: Option<f64>,
 }
 
 /// What becomes of sentences that the passages don't bear out.

@@ -82,7 +82,7 @@ pub(super) fn after_closers(text: &str, at: usize, ended: bool) -> Option<usize>
         if !closed && after.len() < MARK_BYTES_MAX && !ended {
             return None;
         }
-        let length = marks::mark_length(after);
+        let length = marks::mark_length(after).max(marks::note_length(after));
         if length == 0 {
             return Some(end);
         }

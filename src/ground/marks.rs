@@ -9,7 +9,7 @@ use crate::document::Span;
 const MARK_BYTES_MAX: usize = 48;
 
 /// The marks in `text[within]`, in order.
-pub(super) fn marks(text: &str, within: Span) -> Vec<Span> {
+pub fn marks(text: &str, within: Span) -> Vec<Span> {
     let mut found = Vec::new();
     let mut at = within.start;
     let code = code(text, within);
@@ -18,7 +18,10 @@ pub(super) fn marks(text: &str, within: Span) -> Vec<Span> {
     {
         let rest = text.get(start..within.end).unwrap_or_default();
         let is_code = code.iter().any(|code| code.start < start && start < code.end);
-        let length = if is_code { 0 } else { mark_length(rest).max(note_length(rest)) };
+        let is_call =
+            text.get(..start).is_some_and(|before| before.ends_with(|c: char| c.is_alphanumeric() || c == '_'));
+        let note = if is_call { 0 } else { note_length(rest) };
+        let length = if is_code { 0 } else { mark_length(rest).max(note) };
         if length > 0 {
             found.push(Span { start, end: start + length });
         }
@@ -29,11 +32,11 @@ pub(super) fn marks(text: &str, within: Span) -> Vec<Span> {
 
 /// Bytes of `(1)` or `(1, 2)` at the end of a clause, where some models put their marks. Before other words it counts
 /// something or refers to an equation, and stays text.
-fn note_length(rest: &str) -> usize {
+pub(super) fn note_length(rest: &str) -> usize {
     let Some((inside, after)) = rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) else { return 0 };
     let numbers =
         inside.split(", ").all(|number| matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit()));
-    let ends = after.is_empty() || after.starts_with(['.', ',', ';', '!', '?']);
+    let ends = after.is_empty() || after.starts_with(['.', ',', ';', '!', '?', '\n']);
     if numbers && ends { inside.len() + 2 } else { 0 }
 }
 
@@ -51,23 +54,38 @@ pub(super) fn mark_length(rest: &str) -> usize {
         Some('(') => ')',
         Some(_) | None => return 0,
     };
-    let Some(end) = rest.find(close).filter(|end| *end <= MARK_BYTES_MAX) else { return 0 };
+    let Some(end) = closing(rest, close).filter(|end| *end <= MARK_BYTES_MAX) else { return 0 };
     let inside = rest.get(..end).and_then(|held| held.get(held.chars().next()?.len_utf8()..)).unwrap_or_default();
     let is_link = close == ']' && rest.get(end + 1..).is_some_and(|after| after.starts_with('('));
     let is_mark = match close {
         ')' => names_source(inside),
-        '】' => true,
+        '】' => names_numbers(inside.split('†').next().unwrap_or(inside)),
         _ => !is_link && (names_numbers(inside) || names_source(inside)),
     };
     if is_mark { end + close.len_utf8() } else { 0 }
 }
 
+/// Where the bracket that `rest` begins with is closed. Square ones may hold others: what is left of `[2[1]]` without
+/// its inner mark would read as one.
+fn closing(rest: &str, close: char) -> Option<usize> {
+    if close != ']' {
+        return rest.find(close);
+    }
+    let mut depth = 0_usize;
+    for (at, c) in rest.char_indices() {
+        match c {
+            '[' => depth += 1,
+            ']' if depth == 1 => return Some(at),
+            ']' => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
 fn names_numbers(inside: &str) -> bool {
-    let inside = inside.strip_prefix('^').unwrap_or(inside);
-    let digits = inside.chars().filter(char::is_ascii_digit).count();
-    digits > 0
-        && digits <= 12
-        && inside.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | ',' | ';' | '-' | '–' | '^'))
+    inside.contains(|c: char| c.is_ascii_digit())
+        && inside.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | ',' | ';' | '-' | '–' | '^' | '[' | ']'))
 }
 
 /// `Source 1`, `doc 2, 3`, `passages 1 and 2`.
@@ -89,7 +107,7 @@ mod tests {
     fn a_number_in_parentheses_is_a_mark_at_the_end_of_a_clause_only() {
         let found = |text: &str| marks(text, Span { start: 0, end: text.len() }).len();
         assert_eq!((found("It restarts (1)."), found("It restarts (1, 2)"), found("It restarts. (1)")), (1, 1, 1));
-        assert_eq!((found("Step (1) is first."), found("in (2019)."), found("`f(1)`.")), (0, 0, 0));
+        assert_eq!((found("Step (1) is first."), found("in (2019)."), found("`f(1)`, f(2).")), (0, 0, 0));
     }
 
     #[test]

@@ -11,10 +11,11 @@ pub mod evidence;
 mod align;
 pub mod mismatch;
 pub mod coverage;
+pub mod asked;
 mod model;
 mod quantity;
 mod words;
-mod marks;
+pub mod marks;
 mod lexicon;
 
 use crate::document::Span;

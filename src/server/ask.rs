@@ -123,17 +123,30 @@ pub struct SpanWire {
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct DoneWire {
-    /// `answered` or `refused`.
+    /// `answered` (the documents bear all of it out), `partial` (some of the question is open, or something in the answer
+    /// is not borne out) or `refused`.
     pub outcome: String,
-    /// Who wrote the words: `model`, `extractive` (quotations, no model is set up) or `cairn` (a refusal).
+    /// Why it is refused: `nothing_found`, `not_supported`, `not_allowed` or `off_topic`.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Unless it is answered: words of the question that the documents say nothing of.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// Who wrote the words: `model`, `extractive` (quotations) or `cairn` (a refusal).
     pub writer: String,
     /// The model that wrote it, where one did.
     pub model: Option<String>,
     /// `stop`, or `length` where the answer ran into its limit, or `content_filter`.
     pub finish_reason: String,
     pub usage: Option<UsageWire>,
-    /// Marks that named no source and were taken out.
+    /// Marks of the model's that were taken out: they named no source, or one that does not bear the sentence out.
     pub citations_dropped: usize,
+    /// Marks that were put in: for sources that bear a sentence out, and were not cited for it.
+    #[serde(default)]
+    pub citations_added: usize,
+    /// Why the model that is set up did not write this, or not to its end.
+    #[serde(default)]
+    pub fallback: Option<String>,
     #[serde(default)]
     pub claim_counts: ClaimCountsWire,
     /// On a refusal: the nearest documents, which did not answer the question.
@@ -407,11 +420,15 @@ impl From<Done> for DoneWire {
         };
         Self {
             outcome: done.outcome.name().into(),
+            reason: done.outcome.reason().map(|reason| reason.name().into()),
+            missing: done.missing,
             writer: writer.into(),
             model,
             finish_reason: finish_reason(done.finish).into(),
             usage: done.usage.map(UsageWire::from),
-            citations_dropped: done.citations_dropped,
+            citations_dropped: done.marks.unknown + done.marks.unsupported,
+            citations_added: done.marks.added,
+            fallback: done.fallback,
             claim_counts: done.claims.into(),
             nearest: done.nearest.into_iter().map(NearestWire::from).collect(),
         }

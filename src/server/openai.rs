@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Service;
-use super::ask::{DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
+use super::ask::{ClaimWire, DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 use super::limits::InFlight;
@@ -85,8 +85,16 @@ pub(super) struct ChatCompletion {
     model: String,
     choices: Vec<ChatChoice>,
     usage: UsageWire,
-    /// What OpenAI's shape has no place for: outcome, writer, nearest documents.
-    cairn: DoneWire,
+    cairn: Beside,
+}
+
+/// What OpenAI's shape has no place for: outcome, writer, nearest documents, claims.
+#[derive(Debug, Serialize, ToSchema)]
+struct Beside {
+    #[serde(flatten)]
+    done: DoneWire,
+    /// The answer's sentences that say something, and how well the documents bear them out. Spans are bytes.
+    claims: Vec<ClaimWire>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -277,16 +285,17 @@ struct Head {
 
 async fn whole(events: impl Stream<Item = AnswerEvent>, head: Head) -> Result<ChatCompletion, ApiError> {
     let mut events = std::pin::pin!(events);
-    let (mut content, mut annotations) = (String::new(), Vec::new());
+    let (mut content, mut annotations, mut claims) = (String::new(), Vec::new(), Vec::new());
     while let Some(event) = events.next().await {
         match event {
-            AnswerEvent::Sources(_) | AnswerEvent::Claim(_) => {}
+            AnswerEvent::Sources(_) => {}
+            AnswerEvent::Claim(claim) => claims.push(claim.into()),
             AnswerEvent::Delta(text) => content.push_str(&text),
             AnswerEvent::Citation(citation) => annotations.push(annotation(citation, &content)),
             AnswerEvent::Failed(error) => return Err(error.into()),
             AnswerEvent::Done(done) => {
                 let finish_reason = finish_reason(done.finish);
-                let refusal = (done.outcome == Outcome::Refused).then(|| content.clone());
+                let refusal = matches!(done.outcome, Outcome::Refused(_)).then(|| content.clone());
                 let message = AssistantMessage { role: "assistant", content, refusal, annotations };
                 return Ok(ChatCompletion {
                     id: head.id,
@@ -295,7 +304,7 @@ async fn whole(events: impl Stream<Item = AnswerEvent>, head: Head) -> Result<Ch
                     model: head.model,
                     choices: vec![ChatChoice { index: 0, message, finish_reason, logprobs: None }],
                     usage: done.usage.unwrap_or_default().into(),
-                    cairn: done.into(),
+                    cairn: Beside { done: done.into(), claims },
                 });
             }
         }
@@ -322,11 +331,12 @@ fn chunks(
     let delta = |delta: Value| json!([{ "index": 0, "delta": delta, "finish_reason": null }]);
     async_stream::stream! {
         let mut events = std::pin::pin!(events);
-        let mut content = String::new();
+        let (mut content, mut claims) = (String::new(), Vec::new());
         yield chunk(delta(json!({ "role": "assistant", "content": "" })), json!({}));
         while let Some(event) = events.next().await {
             match event {
-                AnswerEvent::Sources(_) | AnswerEvent::Claim(_) => {}
+                AnswerEvent::Sources(_) => {}
+                AnswerEvent::Claim(claim) => claims.push(claim.into()),
                 AnswerEvent::Delta(text) => {
                     content.push_str(&text);
                     yield chunk(delta(json!({ "content": text })), json!({}));
@@ -343,7 +353,7 @@ fn chunks(
                 AnswerEvent::Done(done) => {
                     let choices = json!([{ "index": 0, "delta": {}, "finish_reason": finish_reason(done.finish) }]);
                     let usage = UsageWire::from(done.usage.unwrap_or_default());
-                    yield chunk(choices, json!({ "cairn": DoneWire::from(done) }));
+                    yield chunk(choices, json!({ "cairn": Beside { done: done.into(), claims } }));
                     if includes_usage {
                         yield chunk(json!([]), json!({ "usage": usage }));
                     }

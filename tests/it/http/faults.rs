@@ -41,7 +41,10 @@ async fn told_as(fault: &str, sandbox: Sandbox, status: u16, code: &str) {
 }
 
 fn sandbox(base_url: &str) -> Sandbox {
-    Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", base_url).with("CAIRN__CHAT__API_KEY", KEY)
+    Sandbox::with_documents()
+        .with("CAIRN__CHAT__BASE_URL", base_url)
+        .with("CAIRN__CHAT__API_KEY", KEY)
+        .with("CAIRN__ANSWER__FALLBACK", "error")
 }
 
 fn plain(status: u16) -> Reply {

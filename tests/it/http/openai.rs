@@ -9,7 +9,7 @@ use crate::harness::served::{Frame, Served};
 use crate::harness::{ANSWER, QUESTION, Sandbox, UNANSWERABLE};
 
 /// What the stub says: characters of one to four bytes stand before the mark.
-const PIECES: [&str; 3] = ["Größe 🦅 日本: ", "2525 ", "[1]."];
+const PIECES: [&str; 3] = ["Größe 🦅 日本? Kestrel listens ", "on port 2525 for mail ", "[1]."];
 
 #[tokio::test]
 async fn a_whole_completion_has_the_answer_with_annotations_on_its_message() {

@@ -2,13 +2,16 @@
 
 use std::fs;
 
-use cairn::answer::{EXTRACTIVE_LEAD, Outcome, REFUSAL, Writer};
+use cairn::answer::{EXTRACTIVE_LEAD, FALLBACK_LEAD, Outcome, REFUSAL, Reason, Writer};
 use cairn::chat::{Finish, Usage};
 use cairn::document::Span;
 use cairn::embed::TokenCounter;
 
-use super::{check_citations, marks};
-use crate::harness::chat::{ChatStub, MODEL as CHAT_MODEL, Step, says, says_then};
+use cairn::ingest::extract::Extracted;
+use cairn::ingest::texts::pack;
+
+use super::{check_citations, extracted, marks};
+use crate::harness::chat::{BODY, ChatStub, MODEL as CHAT_MODEL, Reply, Step, refuses, says, says_then};
 use crate::harness::{
     ANSWER, MODEL, QUESTION, Sandbox, UNANSWERABLE, Vanished, ask, default_collection, ingest, models_dir, search,
 };
@@ -80,7 +83,7 @@ async fn a_question_without_an_answer_is_refused_and_no_model_is_asked() {
     let answer = ask(&app, UNANSWERABLE).await;
     let done = answer.end.unwrap();
     assert_eq!(answer.text, REFUSAL);
-    assert_eq!((done.outcome, done.writer, done.usage), (Outcome::Refused, Writer::Cairn, None));
+    assert_eq!((done.outcome, done.writer, done.usage), (Outcome::Refused(Reason::OffTopic), Writer::Cairn, None));
     assert!(answer.sources.is_empty() && answer.citations.is_empty());
     assert!((1..=3).contains(&done.nearest.len()), "it names the nearest documents");
     let mut documents: Vec<_> = done.nearest.iter().map(|hit| hit.document).collect();
@@ -92,12 +95,13 @@ async fn a_question_without_an_answer_is_refused_and_no_model_is_asked() {
 
 #[tokio::test]
 async fn a_models_answer_is_cited_while_it_comes() {
-    let stub = ChatStub::start([says(&["Mail goes to ", "port 2525", " [1", "]. Metrics [1] too."])]).await;
+    let stub =
+        ChatStub::start([says(&["Kestrel listens on ", "port 2525 for mail", " [1", "]. Metrics [1] too."])]).await;
     let sandbox = Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
     let app = sandbox.ingested().await;
     let answer = ask(&app, QUESTION).await;
     let done = answer.end.as_ref().unwrap();
-    assert_eq!(answer.text, "Mail goes to port 2525 [1]. Metrics [1] too.");
+    assert_eq!(answer.text, "Kestrel listens on port 2525 for mail [1]. Metrics [1] too.");
     assert_eq!((done.outcome, done.finish), (Outcome::Answered, Finish::Stop));
     assert_eq!(done.writer, Writer::Model(CHAT_MODEL.into()));
     assert_eq!(done.usage, Some(Usage { prompt_tokens: 120, completion_tokens: 7 }));
@@ -115,7 +119,7 @@ async fn a_citation_of_an_unknown_source_never_reaches_the_reader_and_is_counted
     for number in ["99", "[0]", "42", "31", "33", "77"] {
         assert!(!answer.text.contains(number), "{number} in {:?}", answer.text);
     }
-    assert!(answer.end.as_ref().unwrap().citations_dropped >= 7, "{:?}", answer.end);
+    assert!(answer.end.as_ref().unwrap().marks.unknown >= 7, "{:?}", answer.end);
     check_citations(&answer);
 }
 
@@ -138,9 +142,74 @@ async fn a_model_that_says_the_refusal_has_refused() {
     let app = sandbox.ingested().await;
     let answer = ask(&app, QUESTION).await;
     let done = answer.end.unwrap();
-    assert_eq!(done.outcome, Outcome::Refused);
+    assert_eq!(done.outcome, Outcome::Refused(Reason::NotSupported));
     assert_eq!(done.writer, Writer::Model(CHAT_MODEL.into()));
     assert!(!done.nearest.is_empty());
+}
+
+#[tokio::test]
+async fn a_model_that_can_not_be_had_is_stood_in_for_by_quotations_that_say_so() {
+    let silent = Reply::Stream(vec![Step::Silence]);
+    let wordless = says_then(&[" \n"], &[Step::Finish("stop"), Step::Done]);
+    for reply in
+        [refuses(500), refuses(401), refuses(429), silent, wordless, Reply::Stream(vec![Step::Raw("?".into())])]
+    {
+        let stub = ChatStub::start([reply.clone()]).await;
+        let sandbox = Sandbox::with_documents()
+            .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
+            .with("CAIRN__ANSWER__FIRST_TEXT_TIMEOUT", "300ms");
+        let app = sandbox.ingested().await;
+        let answer = ask(&app, QUESTION).await;
+        let done = answer.end.as_ref().unwrap();
+        assert!(answer.text.starts_with(FALLBACK_LEAD) && answer.text.contains(ANSWER), "{reply:?} {answer:?}");
+        assert_eq!((done.outcome, &done.writer), (Outcome::Answered, &Writer::Extractive), "{reply:?}");
+        let reason = done.fallback.as_ref().unwrap();
+        assert!(reason.starts_with("the chat endpoint") && !reason.contains(BODY), "{reason}");
+        check_citations(&answer);
+    }
+}
+
+#[tokio::test]
+async fn what_a_model_said_before_it_broke_off_stays_and_quotations_go_on() {
+    let stub = ChatStub::start([says_then(
+        &["Kestrel listens on port 2525 for mail [1]. And ", "the"],
+        &[Step::Raw("data: ?\n\n".into())],
+    )])
+    .await;
+    let sandbox = Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    let app = sandbox.ingested().await;
+    let answer = ask(&app, QUESTION).await;
+    let done = answer.end.as_ref().unwrap();
+    assert!(
+        answer.text.starts_with("Kestrel listens on port 2525 for mail [1].\n\nThe language model broke off here."),
+        "{answer:?}"
+    );
+    assert_eq!((done.outcome, &done.writer), (Outcome::Partial, &Writer::Model(CHAT_MODEL.into())));
+    assert!(answer.citations.len() > 1, "{answer:?}");
+    check_citations(&answer);
+}
+
+#[tokio::test]
+async fn what_the_documents_say_nothing_of_is_named() {
+    let app = Sandbox::with_documents().ingested().await;
+    let answer = ask(&app, "Which port does Kestrel listen on for mail on FreeBSD?").await;
+    let done = answer.end.as_ref().unwrap();
+    assert_eq!((done.outcome, done.missing.as_slice()), (Outcome::Partial, ["FreeBSD".to_owned()].as_slice()));
+    assert!(answer.text.contains("(They say nothing of “FreeBSD”.)") && answer.text.contains(ANSWER), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_passage_that_is_not_in_its_documents_text_is_not_used() {
+    let sandbox = Sandbox::with_documents();
+    let app = sandbox.ingested().await;
+    let question = ask(&app, QUESTION).await;
+    let source = &question.sources[0].hit;
+    let body = pack(&Extracted { text: "Something else.".into(), ..extracted(&source.external_id) }).unwrap();
+    app.ledger.keep_text(source.document, source.version, ("another", &body)).await.unwrap();
+    drop(app);
+    let answer = ask(&sandbox.open().await, QUESTION).await;
+    assert!(answer.sources.iter().all(|passage| passage.hit.document != source.document), "{answer:?}");
+    assert!(!answer.text.contains(ANSWER), "{answer:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What is found out of a model's sentences before they are shown, and what becomes of those that are not borne out.
 
-use cairn::answer::{Outcome, REFUSAL};
+use cairn::answer::{Outcome, REFUSAL, Reason};
 use cairn::document::{DocumentId, Version};
 use cairn::ground::Verdict;
 use cairn::ingest::texts::unpack;
@@ -38,7 +38,7 @@ async fn answered(policy: &str) -> (Sandbox, Answer) {
 #[tokio::test]
 async fn every_claim_is_shown_with_its_verdict_and_the_words_of_the_documents() {
     let (sandbox, answer) = answered("annotate").await;
-    assert_eq!(answer.text, SAID.concat());
+    assert_eq!(answer.text, SAID.concat().replace(" at once [1]", " at once"), "only what is borne out is cited");
     let verdicts: Vec<Verdict> = answer.claims.iter().map(|claim| claim.verdict).collect();
     assert_eq!(verdicts.len(), 3, "{answer:?}");
     assert_eq!(verdicts[0], Verdict::Supported);
@@ -74,6 +74,6 @@ async fn an_answer_that_is_mostly_not_borne_out_becomes_a_refusal() {
     assert_eq!(answer.text, REFUSAL);
     assert!(answer.citations.is_empty() && answer.claims.is_empty(), "{answer:?}");
     let done = answer.end.unwrap();
-    assert_eq!((done.outcome, done.claims.supported), (Outcome::Refused, 1));
+    assert_eq!((done.outcome, done.claims.supported), (Outcome::Refused(Reason::NotSupported), 1));
     assert!(!done.nearest.is_empty());
 }

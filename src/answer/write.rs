@@ -1,0 +1,299 @@
+//! Path 2, the second half: what was found in, the answer out, by whoever can write it.
+//!
+//! A stream of events: the sources, then text with its citations and claims, then exactly one terminal event. Without
+//! passages it is a refusal, with a chat model its checked words, without one quotations; quotations, too, where the
+//! model can't be had.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_stream::stream;
+use futures::{Stream, StreamExt};
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::checked::{Ending, Gate, citation, quoted_claim};
+use super::cite;
+use super::event::{AnswerError, AnswerEvent, ClaimCounts, Done, MarkCounts, Outcome, Reason, Writer};
+use super::extractive::{self, Quote, quoted};
+use super::links::Addresses;
+use super::{Answerer, Grounding, Question, REFUSAL};
+use crate::chat::{ChatClient, ChatError, ChatEvent, Finish};
+use crate::config::Fallback;
+use crate::document::{Hit, Passage, Span};
+use crate::error::Class;
+
+/// What an extractive answer begins with, so that nobody takes quotations for a model's words.
+pub const EXTRACTIVE_LEAD: &str = "No language model is set up, so here is what the documents say, word for word:";
+/// The same where there is a model.
+pub const FALLBACK_LEAD: &str =
+    "The language model can't be reached just now, so here is what the documents say, word for word:";
+/// Stands between what a model wrote and the quotations that go on for it.
+const BROKEN_OFF_LEAD: &str = "\n\nThe language model broke off here. What the documents say, word for word:";
+/// Less similar than this to the nearest passage, a question that shares no word with it is about something else.
+const OFF_TOPIC_SIMILARITY: f32 = 0.3;
+
+impl Answerer {
+    /// Writes the answer. Runs after the first byte, so an error here is an event.
+    pub fn write(self: &Arc<Self>, grounding: Grounding) -> impl Stream<Item = AnswerEvent> + Send + 'static {
+        let this = Arc::clone(self);
+        stream! {
+            let started = grounding.started;
+            yield AnswerEvent::Sources(grounding.passages.clone());
+            let mut writing = std::pin::pin!(this.write_text(grounding));
+            let mut first_text = true;
+            while let Some(event) = writing.next().await {
+                if matches!(event, AnswerEvent::Delta(_)) && std::mem::take(&mut first_text) {
+                    metrics::histogram!("cairn_answer_first_token_seconds").record(started.elapsed().as_secs_f64());
+                }
+                record_end(&event, started);
+                yield event;
+            }
+        }
+    }
+
+    /// Text and citations, then one terminal event, by whoever can write this answer.
+    fn write_text(self: Arc<Self>, grounding: Grounding) -> impl Stream<Item = AnswerEvent> + Send {
+        stream! {
+            if grounding.passages.is_empty() {
+                for event in refusal(&grounding, reason(&grounding)) {
+                    yield event;
+                }
+            } else if let Some(chat) = self.chat.clone() {
+                let mut writing = std::pin::pin!(self.write_by_model(chat, grounding));
+                while let Some(event) = writing.next().await {
+                    yield event;
+                }
+            } else {
+                for event in self.write_by_quoting(&grounding, &Instead::default()).await {
+                    yield event;
+                }
+            }
+        }
+    }
+
+    /// What the model writes, sentence by sentence as it is checked.
+    fn write_by_model(
+        self: Arc<Self>,
+        chat: ChatClient,
+        grounding: Grounding,
+    ) -> impl Stream<Item = AnswerEvent> + Send {
+        stream! {
+            let policy = self.policies.get(&grounding.question.collection).copied().unwrap_or(self.policy);
+            let mut gate = Gate::new(Arc::clone(&self.scorer), policy, &grounding.passages);
+            let (error, model) = match self.ask(&chat, &grounding.question, &grounding.passages).await {
+                Err(error) => (error, None),
+                Ok((mut pieces, model)) => loop {
+                    match pieces.next().await {
+                        Some(Ok(ChatEvent::Text(piece))) => {
+                            for event in gate.push(&piece) {
+                                yield event;
+                            }
+                        }
+                        Some(Ok(ChatEvent::End { finish, usage })) if gate.has_words() || finish != Finish::Stop => {
+                            let (events, Ending { outcome, claims, marks }) = gate.end(finish);
+                            for event in events {
+                                yield event;
+                            }
+                            let (outcome, missing, nearest) = completed(outcome, &grounding);
+                            let writer = Writer::Model(model);
+                            yield AnswerEvent::Done(Done {
+                                outcome, writer, finish, usage, marks, claims, missing, nearest, fallback: None,
+                            });
+                            return;
+                        }
+                        Some(Ok(ChatEvent::End { .. })) => break (silent(&chat), Some(model)),
+                        Some(Err(error)) => break (error.into(), Some(model)),
+                        None => break (AnswerError::Stopped, Some(model)),
+                    }
+                },
+            };
+            // A request that the endpoint refuses is to be put right by whoever asks or runs cairn.
+            let is_down = matches!(error.class(), Class::Unavailable | Class::Busy);
+            if self.limits.fallback == Fallback::Error || !is_down {
+                yield AnswerEvent::Failed(error);
+                return;
+            }
+            warn!(error = %error, "the chat model did not answer; the documents are quoted instead");
+            metrics::counter!("cairn_answer_fallbacks_total").increment(1);
+            let instead = Instead { of: Some(error.to_string()), model, at: gate.shown() };
+            for event in self.write_by_quoting(&grounding, &instead).await {
+                yield event;
+            }
+        }
+    }
+
+    async fn ask(
+        &self,
+        chat: &ChatClient,
+        question: &Question,
+        passages: &[Passage],
+    ) -> Result<(impl Stream<Item = Result<ChatEvent, ChatError>> + Send + Unpin + 'static, String), AnswerError> {
+        let messages = self.prompt.messages(&question.text, &question.history, passages)?;
+        let limit = self.limits.first_text_timeout;
+        let late = || ChatError::Unavailable {
+            base_url: chat.base_url().to_owned(),
+            reason: format!(
+                "did not begin its answer within {} (answer.first_text_timeout)",
+                humantime::format_duration(limit)
+            ),
+        };
+        let asked = async {
+            let model = chat.model().await?.to_owned();
+            let mut pieces = Box::pin(chat.stream(&messages, question.sampling).await?);
+            let first = pieces.next().await;
+            Ok::<_, ChatError>((futures::stream::iter(first).chain(pieces), model))
+        };
+        Ok(timeout(limit, asked).await.map_err(|_| late())??)
+    }
+
+    async fn write_by_quoting(&self, grounding: &Grounding, instead: &Instead) -> Vec<AnswerEvent> {
+        let Grounding { question, passages, support, .. } = grounding;
+        let quotes =
+            extractive::quotes(self.embedder.as_ref(), &self.sparse, &question.text, passages, self.limits.quotes_max);
+        let quotes = match quotes.await {
+            Ok(quotes) => quotes,
+            Err(error) => return vec![AnswerEvent::Failed(error.into())],
+        };
+        if quotes.is_empty() || support.missing_share > self.limits.missing_share_max {
+            return refusal(grounding, Reason::NotSupported);
+        }
+        let lead = instead.lead(&support.missing);
+        let mut at = instead.at + lead.len();
+        let mut events = vec![AnswerEvent::Delta(lead)];
+        let addresses = Addresses::of(passages);
+        let mut claims = ClaimCounts::default();
+        for quote in &quotes {
+            let Some(source) = passages.iter().find(|passage| passage.number == quote.passage) else { continue };
+            let words = within(quote, source);
+            let text = quoted(&quote.text, &addresses);
+            let start = at + text.len();
+            let mark = cite::written(quote.passage);
+            let claim = Span { start: at, end: start };
+            at = start + mark.len();
+            claims.supported += 1;
+            events.push(AnswerEvent::Delta(format!("{text}{mark}")));
+            events.push(AnswerEvent::Citation(citation(source, Some(words), Span { start, end: at })));
+            events.push(AnswerEvent::Claim(quoted_claim(claim, source, words)));
+        }
+        let (mut missing, is_close) = (support.missing.clone(), support.together >= self.limits.together_min);
+        if missing.is_empty() && !is_close {
+            missing.clone_from(&support.beyond);
+        }
+        let is_whole = missing.is_empty() && is_close && instead.at == 0;
+        let outcome = if is_whole { Outcome::Answered } else { Outcome::Partial };
+        events.push(AnswerEvent::Done(Done {
+            outcome,
+            writer: instead.writer(),
+            finish: Finish::Stop,
+            usage: None,
+            marks: MarkCounts::default(),
+            claims,
+            missing,
+            nearest: Vec::new(),
+            fallback: instead.of.clone(),
+        }));
+        events
+    }
+}
+
+/// What quotations stand in for.
+#[derive(Debug, Default)]
+struct Instead {
+    /// What kept the model from answering. None: there is no model.
+    of: Option<String>,
+    model: Option<String>,
+    /// Bytes of its text that are shown already.
+    at: usize,
+}
+
+impl Instead {
+    fn lead(&self, missing: &[String]) -> String {
+        let lead = match (&self.of, self.at) {
+            (None, _) => EXTRACTIVE_LEAD,
+            (Some(_), 0) => FALLBACK_LEAD,
+            (Some(_), _) => BROKEN_OFF_LEAD,
+        };
+        if missing.is_empty() {
+            return lead.to_owned();
+        }
+        let missing: Vec<String> = missing.iter().map(|word| format!("“{word}”")).collect();
+        format!("{lead}\n\n(They say nothing of {}.)", missing.join(", "))
+    }
+
+    /// The documents wrote it, unless a model wrote some of it.
+    fn writer(&self) -> Writer {
+        match &self.model {
+            Some(model) if self.at > 0 => Writer::Model(model.clone()),
+            Some(_) | None => Writer::Extractive,
+        }
+    }
+}
+
+/// A quotation's place in its source's text.
+fn within(quote: &Quote, source: &Passage) -> Span {
+    let start = source.hit.chunk.span.start;
+    Span { start: quote.span.start - start, end: quote.span.end - start }
+}
+
+/// The outcome, with what is told of a question that is not wholly answered. A sentence that the documents bear out may
+/// answer another question than the one that was asked.
+fn completed(outcome: Outcome, grounding: &Grounding) -> (Outcome, Vec<String>, Vec<Hit>) {
+    let outcome =
+        if outcome == Outcome::Answered && grounding.support.misses_exact { Outcome::Partial } else { outcome };
+    match outcome {
+        Outcome::Answered => (outcome, Vec::new(), Vec::new()),
+        Outcome::Partial => (outcome, grounding.support.missing.clone(), Vec::new()),
+        Outcome::Refused(_) => (outcome, grounding.support.missing.clone(), grounding.nearest.clone()),
+    }
+}
+
+/// Why nothing was worth packing.
+fn reason(grounding: &Grounding) -> Reason {
+    let similarity = grounding.nearest.iter().map(|hit| hit.similarity).fold(f32::NEG_INFINITY, f32::max);
+    if similarity < OFF_TOPIC_SIMILARITY { Reason::OffTopic } else { Reason::NothingFound }
+}
+
+/// A refusal that no model is asked for.
+fn refusal(grounding: &Grounding, reason: Reason) -> Vec<AnswerEvent> {
+    vec![
+        AnswerEvent::Delta(REFUSAL.to_owned()),
+        AnswerEvent::Done(Done {
+            outcome: Outcome::Refused(reason),
+            writer: Writer::Cairn,
+            finish: Finish::Stop,
+            usage: None,
+            marks: MarkCounts::default(),
+            claims: ClaimCounts::default(),
+            missing: grounding.support.missing.clone(),
+            nearest: grounding.nearest.clone(),
+            fallback: None,
+        }),
+    ]
+}
+
+/// What an endpoint is told to have done that answered without a word.
+fn silent(chat: &ChatClient) -> AnswerError {
+    ChatError::Unavailable { base_url: chat.base_url().to_owned(), reason: "answered with no words at all".into() }
+        .into()
+}
+
+fn record_end(event: &AnswerEvent, started: Instant) {
+    let outcome = match event {
+        AnswerEvent::Done(done) => {
+            if let Some(usage) = done.usage {
+                let count = |kind: &'static str, tokens: u32| {
+                    metrics::counter!("gen_ai_client_token_usage_total", "gen_ai_token_type" => kind)
+                        .increment(u64::from(tokens));
+                };
+                count("input", usage.prompt_tokens);
+                count("output", usage.completion_tokens);
+            }
+            done.outcome.name()
+        }
+        AnswerEvent::Failed(_) => "failed",
+        AnswerEvent::Sources(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) | AnswerEvent::Claim(_) => return,
+    };
+    metrics::counter!("cairn_answers_total", "outcome" => outcome).increment(1);
+    metrics::histogram!("cairn_answer_duration_seconds").record(started.elapsed().as_secs_f64());
+}
