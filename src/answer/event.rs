@@ -152,6 +152,12 @@ pub enum AnswerError {
         "the collection {collection:?} holds no documents: `cairn ingest --collection {collection} PATH` adds some"
     )]
     NoDocuments { collection: String },
+    /// There are documents that the caller may see, and none of them passes the filter. What the caller may not see has
+    /// no part in it.
+    #[error(
+        "no document of the collection {collection:?} passes the filter: leave a part of it out, or look at its words"
+    )]
+    NothingPasses { collection: String },
     #[error(transparent)]
     Embed(#[from] EmbedError),
     #[error(transparent)]
@@ -170,7 +176,7 @@ impl AnswerError {
     pub fn class(&self) -> Class {
         match self {
             Self::Invalid(_) => Class::Invalid,
-            Self::NoDocuments { .. } => Class::NotFound,
+            Self::NoDocuments { .. } | Self::NothingPasses { .. } => Class::NotFound,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),

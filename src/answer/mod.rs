@@ -31,7 +31,7 @@ use crate::config;
 use crate::document::{CollectionName, Hit, Passage, Span};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::ground::Scorer;
-use crate::store::{Query, VectorStore};
+use crate::store::{Filter, Query, VectorStore};
 use checked::{Gate, checked, quoted_claim};
 use cite::{MarkFilter, Piece};
 
@@ -46,10 +46,19 @@ const NEAREST_MAX: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Question {
     pub collection: CollectionName,
+    /// Which of its documents may be used.
+    pub filter: Filter,
     pub text: String,
     /// Earlier turns of the conversation, oldest first.
     pub history: Vec<Turn>,
     pub sampling: Sampling,
+}
+
+/// Where a search looks, as far as whoever asks chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct Within<'a> {
+    pub collection: &'a CollectionName,
+    pub filter: &'a Filter,
 }
 
 /// An earlier message of a conversation.
@@ -88,10 +97,11 @@ impl Answerer {
     pub async fn search(
         &self,
         caller: &Caller,
-        collection: &CollectionName,
+        within: Within<'_>,
         text: &str,
         limit: usize,
     ) -> Result<Vec<Hit>, AnswerError> {
+        let Within { collection, filter } = within;
         self.check_length(text)?;
         // A collection that isn't the caller's is to the caller one that isn't there.
         let absent = || AnswerError::NoDocuments { collection: collection.to_string() };
@@ -108,12 +118,16 @@ impl Answerer {
         let query = Query {
             dense,
             sparse: self.sparse.question(text),
+            filter: filter.clone(),
             candidates: self.retrieval.candidates.max(limit),
             rank_constant: self.retrieval.rank_constant,
             limit,
         };
         let hits = self.store.search(&scope, query).await?;
         metrics::histogram!("cairn_retrieval_duration_seconds").record(started.elapsed().as_secs_f64());
+        if hits.is_empty() && !filter.is_empty() && self.store.count(&scope).await?.chunks > 0 {
+            return Err(AnswerError::NothingPasses { collection: collection.to_string() });
+        }
         if hits.is_empty() {
             // The nearest hit may be far, but there is one unless there is nothing to find.
             return Err(absent());
@@ -126,7 +140,8 @@ impl Answerer {
         let started = Instant::now();
         self.check_history(&question.history)?;
         let text = self.search_text(&question);
-        let hits = self.search(caller, &question.collection, &text, self.retrieval.candidates).await?;
+        let within = Within { collection: &question.collection, filter: &question.filter };
+        let hits = self.search(caller, within, &text, self.retrieval.candidates).await?;
         let nearest = nearest(&hits);
         let judged = pack::judge(&text, hits, &self.sparse);
         let passages = pack::pack(judged, &self.retrieval, self.embedder.token_counter());

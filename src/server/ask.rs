@@ -24,6 +24,7 @@ pub use claim::{ClaimCountsWire, ClaimWire, EvidenceWire, FindingWire};
 use super::Service;
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
+use super::filter::FilterWire;
 use super::limits::{InFlight, Working};
 use crate::answer::{AnswerError, AnswerEvent, Citation, Done, Grounding, Question, Turn, Writer};
 use crate::chat::{Finish, Role, Sampling, Usage};
@@ -38,6 +39,9 @@ pub struct AskRequest {
     #[schema(value_type = Option<String>, example = "default")]
     #[serde(default)]
     pub collection: Option<CollectionName>,
+    /// Which documents may be used. Left out: all that the key may see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterWire>,
     /// Earlier turns, oldest first.
     #[serde(default)]
     pub history: Vec<TurnWire>,
@@ -206,6 +210,7 @@ pub(super) async fn ask(
         || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
     let question = Question {
         collection: request.collection.unwrap_or_else(|| service.collection.clone()),
+        filter: FilterWire::read(request.filter)?,
         text: request.question,
         history: request.history.into_iter().map(Turn::from).collect(),
         sampling: Sampling::default(),

@@ -23,6 +23,7 @@ use super::Service;
 use super::ask::{DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
+use super::filter::FilterWire;
 use super::limits::InFlight;
 use crate::answer::{AnswerError, AnswerEvent, Citation, Outcome, Question, Turn};
 use crate::chat::{Role, Sampling};
@@ -43,6 +44,8 @@ pub(super) struct ChatRequest {
     max_completion_tokens: Option<u32>,
     /// Only 1.
     n: Option<u32>,
+    /// Which documents may be used, in the form of `POST /v1/ask`; no field of OpenAI's.
+    filter: Option<FilterWire>,
     /// Not supported: a request with tools is refused.
     #[schema(value_type = Option<Vec<Object>>)]
     tools: Option<Vec<Value>>,
@@ -224,6 +227,7 @@ fn question(collection: CollectionName, request: ChatRequest) -> Result<Question
     if request.tools.is_some_and(|tools| !tools.is_empty()) {
         return Err(ApiError::invalid(Some("tools"), "tools are not supported: answers come from documents only"));
     }
+    let filter = FilterWire::read(request.filter)?;
     let mut turns = Vec::new();
     for message in request.messages {
         let role = match message.role.as_str() {
@@ -240,6 +244,7 @@ fn question(collection: CollectionName, request: ChatRequest) -> Result<Question
     match turns.pop() {
         Some(Turn { role: Role::User, text }) => Ok(Question {
             collection,
+            filter,
             text,
             history: turns,
             sampling: Sampling {
