@@ -5,13 +5,16 @@ mod data_dir;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 pub use data_dir::{DataDir, DataDirError, Serving};
 
-use crate::answer::{Answerer, Policy, Prompt, PromptError};
+use crate::answer::{AnswerError, Answerer, Joiner, Originals, Policy, Prompt, PromptError, Rerank};
 use crate::chat::{ChatClient, ChatError};
-use crate::config::{self, Config, Embed, EmbedPlace, Unsupported};
+use crate::config::{self, Config, Embed, EmbedPlace, RerankPlace, Unsupported};
+use crate::document::{DocumentId, Version};
 use crate::embed::{
-    EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
+    EmbedError, Embedder, LocalEmbedder, LocalReranker, ModelFiles, Prefixes, RemoteEmbedder, RemoteReranker,
+    RerankError, Reranker, Runtime, SparseEmbedder,
 };
 use crate::ground::{ModelError, Scorer};
 use crate::ingest::bring::Bringer;
@@ -51,6 +54,8 @@ pub enum AppError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Rerank(#[from] RerankError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -120,6 +125,8 @@ impl App {
             store: Arc::clone(&store),
             chat,
             prompt,
+            rerank: rerank(&config).await?,
+            joiner: Joiner::new(Arc::new(KeptTexts(ledger.clone()))),
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
             scorer: Arc::new(Scorer::shipped()?),
@@ -211,6 +218,22 @@ fn policy(answer: &config::Answer) -> Policy {
     }
 }
 
+/// The ledger's texts, for answers, which know nothing of ledgers.
+struct KeptTexts(Ledger);
+
+#[async_trait]
+impl Originals for KeptTexts {
+    async fn text(&self, document: DocumentId, version: Version) -> Result<Option<String>, AnswerError> {
+        let unreadable = |reason: String| AnswerError::Originals { document: document.to_string(), reason };
+        let Some(kept) = self.0.text(document, version).await.map_err(|error| unreadable(error.to_string()))? else {
+            return Ok(None);
+        };
+        let unpacked =
+            blocking(move || texts::unpack(&kept.body)).await.map_err(|error| unreadable(error.to_string()))?;
+        Ok(Some(unpacked.map_err(|error| unreadable(error.to_string()))?.text))
+    }
+}
+
 fn chunk_limits(config: &Config, embedder: &dyn Embedder) -> ChunkLimits {
     let prefix_tokens = embedder.token_counter().count(&config.embed.passage_prefix);
     ChunkLimits {
@@ -228,6 +251,23 @@ fn worker_limits(ingest: &config::Ingest) -> WorkerLimits {
         retry_pause_min: ingest.retry_pause_min,
         retry_pause_max: ingest.retry_pause_max,
     }
+}
+
+/// The configured reranker, its models loaded. None: none is configured.
+async fn rerank(config: &Config) -> Result<Option<Rerank>, AppError> {
+    let Some(config::Rerank { candidates, deadline, place }) = config.rerank.clone() else { return Ok(None) };
+    let reranker = match place {
+        RerankPlace::Remote(endpoint) => Reranker::Remote(RemoteReranker::new(&endpoint, deadline)?),
+        RerankPlace::Local { model, threads } => {
+            let models_dir = config.models_dir.clone();
+            let started = blocking(move || {
+                Runtime::load(&models_dir)?;
+                LocalReranker::start(&ModelFiles::find_reranker(&models_dir, &model)?, threads)
+            });
+            Reranker::Local(started.await??)
+        }
+    };
+    Ok(Some(Rerank::new(reranker, candidates, deadline)))
 }
 
 /// The configured embedder, its models loaded.

@@ -352,6 +352,7 @@ mod tests {
                 headings: Vec::new(),
                 span: hit.chunk.span,
                 quote: hit.chunk.text,
+                also_in: Vec::new(),
             }
         };
         let mut events = gate.text("Kestrel listens for mail on port 99 [1]");

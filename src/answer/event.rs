@@ -1,7 +1,7 @@
 //! What an answer is made of, as it is written: events, citations, how it ended, why there is none.
 
 use crate::chat::{ChatError, Finish, Usage};
-use crate::document::{DocumentId, Hit, Passage, Span, Version};
+use crate::document::{AlsoIn, DocumentId, Hit, Passage, Span, Version};
 use crate::embed::EmbedError;
 use crate::error::Class;
 use crate::ground::Verdict;
@@ -37,6 +37,8 @@ pub struct Citation {
     pub span: Span,
     /// The text at that span.
     pub quote: String,
+    /// Other documents with the text of the passage, or nearly.
+    pub also_in: Vec<AlsoIn>,
 }
 
 /// A sentence of the answer that says something, and how well the documents bear it out.
@@ -166,6 +168,8 @@ pub enum AnswerError {
     Chat(#[from] ChatError),
     #[error(transparent)]
     Prompt(#[from] minijinja::Error),
+    #[error("read the text that document {document} was indexed from: {reason}")]
+    Originals { document: String, reason: String },
     #[error("the answer took longer than server.answer_timeout ({seconds} s)")]
     TimedOut { seconds: u64 },
     #[error("the service is stopping")]
@@ -180,7 +184,7 @@ impl AnswerError {
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),
-            Self::Prompt(_) => Class::Internal,
+            Self::Prompt(_) | Self::Originals { .. } => Class::Internal,
             Self::TimedOut { .. } | Self::Stopped => Class::Unavailable,
         }
     }

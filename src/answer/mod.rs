@@ -8,8 +8,11 @@ mod event;
 mod checked;
 mod cite;
 mod extractive;
+mod join;
 mod pack;
 mod prompt;
+mod record;
+mod rerank;
 mod sentence;
 
 use std::collections::HashSet;
@@ -23,7 +26,9 @@ pub use checked::Policy;
 pub use event::{
     AnswerError, AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Finding, Outcome, Writer,
 };
+pub use join::{Joiner, Originals};
 pub use prompt::{Prompt, PromptError};
+pub use rerank::Rerank;
 
 use crate::caller::Caller;
 use crate::chat::{ChatClient, ChatError, ChatEvent, Finish, Role, Sampling};
@@ -34,6 +39,8 @@ use crate::ground::Scorer;
 use crate::store::{Filter, Query, VectorStore};
 use checked::{Gate, checked, quoted_claim};
 use cite::{MarkFilter, Piece};
+use join::Budget;
+use record::record_end;
 
 /// The whole of an answer that is none.
 pub const REFUSAL: &str = "I can't answer that from these documents.";
@@ -86,6 +93,9 @@ pub struct Answerer {
     /// None: answers are extractive.
     pub chat: Option<ChatClient>,
     pub prompt: Prompt,
+    /// None: the fused order stands.
+    pub rerank: Option<Rerank>,
+    pub joiner: Joiner,
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
     pub scorer: Arc<Scorer>,
@@ -142,9 +152,13 @@ impl Answerer {
         let text = self.search_text(&question);
         let within = Within { collection: &question.collection, filter: &question.filter };
         let hits = self.search(caller, within, &text, self.retrieval.candidates).await?;
+        let hits = rerank::reranked(self.rerank.as_ref(), &text, hits).await;
         let nearest = nearest(&hits);
         let judged = pack::judge(&text, hits, &self.sparse);
-        let passages = pack::pack(judged, &self.retrieval, self.embedder.token_counter());
+        let tokens = self.embedder.token_counter();
+        let packed = pack::pack(judged, &self.retrieval, tokens);
+        let budget = Budget { tokens, tokens_max: self.retrieval.passage_tokens_max };
+        let passages = self.joiner.joined(packed, budget).await;
         Ok(Grounding { question, passages, nearest, started })
     }
 
@@ -340,26 +354,6 @@ impl Answerer {
     }
 }
 
-fn record_end(event: &AnswerEvent, started: Instant) {
-    let outcome = match event {
-        AnswerEvent::Done(done) => {
-            if let Some(usage) = done.usage {
-                let count = |kind: &'static str, tokens: u32| {
-                    metrics::counter!("gen_ai_client_token_usage_total", "gen_ai_token_type" => kind)
-                        .increment(u64::from(tokens));
-                };
-                count("input", usage.prompt_tokens);
-                count("output", usage.completion_tokens);
-            }
-            done.outcome.name()
-        }
-        AnswerEvent::Failed(_) => "failed",
-        AnswerEvent::Sources(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) | AnswerEvent::Claim(_) => return,
-    };
-    metrics::counter!("cairn_answers_total", "outcome" => outcome).increment(1);
-    metrics::histogram!("cairn_answer_duration_seconds").record(started.elapsed().as_secs_f64());
-}
-
 /// A refusal that no model is asked for.
 fn refusal(nearest: Vec<Hit>) -> Vec<AnswerEvent> {
     vec![
@@ -400,6 +394,7 @@ fn cite_passage(passages: &[Passage], number: usize, mark: Span) -> Citation {
         headings: hit.chunk.headings.clone(),
         span: hit.chunk.span,
         quote: hit.chunk.text.clone(),
+        also_in: passage.also_in.clone(),
     }
 }
 
@@ -473,6 +468,7 @@ pub(crate) mod tests {
                 score: 0.5,
                 similarity: 0.9,
             },
+            also_in: Vec::new(),
         }
     }
 

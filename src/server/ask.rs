@@ -3,6 +3,7 @@
 //! Events: one `sources`, then `delta`s, `citation`s and `claim`s as they come, then exactly one `done` or `error`. These wire
 //! types are also what `cairn ask --json` prints and what it reads from a server.
 
+mod also_in;
 mod claim;
 
 use std::convert::Infallible;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+pub use also_in::AlsoInWire;
 pub use claim::{ClaimCountsWire, ClaimWire, EvidenceWire, FindingWire};
 
 use super::Service;
@@ -98,6 +100,9 @@ pub struct SourceWire {
     pub score: f32,
     /// Cosine between question and passage, in -1..=1.
     pub similarity: f32,
+    /// Other documents with the same text, or nearly. Of an answer only: a search shows each as a passage of its own.
+    #[serde(default)]
+    pub also_in: Vec<AlsoInWire>,
 }
 
 /// A mark in the answer and the words of a document that it stands for.
@@ -116,6 +121,9 @@ pub struct CitationWire {
     /// Where the quote stands in the document.
     pub span: SpanWire,
     pub quote: String,
+    /// Other documents with the passage's text, or nearly.
+    #[serde(default)]
+    pub also_in: Vec<AlsoInWire>,
 }
 
 /// UTF-8 bytes `start..end`: of the answer's text for a mark, of the document's extracted text for a quote.
@@ -361,6 +369,7 @@ impl From<Passage> for SourceWire {
             text: hit.chunk.text,
             score: hit.score,
             similarity: hit.similarity,
+            also_in: passage.also_in.into_iter().map(AlsoInWire::from).collect(),
         }
     }
 }
@@ -377,6 +386,7 @@ impl From<Citation> for CitationWire {
             page: citation.page,
             span: citation.span.into(),
             quote: citation.quote,
+            also_in: citation.also_in.into_iter().map(AlsoInWire::from).collect(),
         }
     }
 }

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Service;
-use super::ask::{DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
+use super::ask::{AlsoInWire, DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
 use super::filter::FilterWire;
@@ -133,6 +133,8 @@ struct UrlCitation {
     /// Bytes of the document's extracted text.
     span: SpanWire,
     quote: String,
+    /// Other documents with the passage's text, or nearly.
+    also_in: Vec<AlsoInWire>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -375,6 +377,7 @@ fn annotation(citation: Citation, content: &str) -> Annotation {
             page: citation.page,
             span: citation.span.into(),
             quote: citation.quote,
+            also_in: citation.also_in.into_iter().map(AlsoInWire::from).collect(),
         },
     }
 }

@@ -74,7 +74,8 @@ pub(super) async fn search(
 
 impl SearchResponse {
     pub fn of(hits: Vec<crate::document::Hit>) -> Self {
-        let numbered = hits.into_iter().enumerate().map(|(at, hit)| Passage { number: at + 1, hit });
+        let numbered =
+            hits.into_iter().enumerate().map(|(at, hit)| Passage { number: at + 1, hit, also_in: Vec::new() });
         Self { results: numbered.map(SourceWire::from).collect() }
     }
 }

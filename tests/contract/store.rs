@@ -419,7 +419,7 @@ fn ranked(n: u8) -> Point {
     point("a", &format!("doc-{n}"), &words, [1.0, f32::from(n), 0.0, 0.0])
 }
 
-fn query(dense: [f32; DIMENSIONS], text: &str, candidates: usize) -> Query {
+pub(crate) fn query(dense: [f32; DIMENSIONS], text: &str, candidates: usize) -> Query {
     let sparse = SparseEmbedder::new().question(text);
     Query { dense: dense.to_vec(), sparse, filter: Filter::default(), candidates, limit: ALL, rank_constant: 2 }
 }
@@ -440,7 +440,7 @@ async fn search(
 }
 
 /// All of a collection, as whoever may see everything.
-fn scope(collection: &str) -> Scope {
+pub(crate) fn scope(collection: &str) -> Scope {
     Caller::local().scope(&name(collection)).unwrap()
 }
 

@@ -1,12 +1,13 @@
 //! What tests stand on: a throw-away folder with documents and an index, and the ways to ask about them.
 //!
 //! [`Sandbox`] is the folder and the configuration; [`served`] is the HTTP service in this process, [`process`] the
-//! real binary, [`chat`] the stub of a chat endpoint,
+//! real binary, [`chat`] the stub of a chat endpoint, [`rerank`] that of a reranking one,
 //! [`corpus`] 50,000 real chunks.
 
 pub(crate) mod chat;
 pub(crate) mod corpus;
 pub(crate) mod process;
+pub(crate) mod rerank;
 pub(crate) mod served;
 
 use std::collections::BTreeMap;
