@@ -9,12 +9,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use data_dir::{DataDir, DataDirError, Serving};
 
-use crate::answer::{AnswerError, Answerer, Originals, Policy, Prompt, PromptError, Verifier};
+use crate::answer::{AnswerError, Answerer, Joiner, Originals, Policy, Prompt, PromptError, Rerank, Verifier};
 use crate::chat::{ChatClient, ChatError};
-use crate::config::{self, Config, Embed, EmbedPlace, Unsupported};
+use crate::config::{self, Config, Embed, EmbedPlace, RerankPlace, Unsupported};
 use crate::document::{CollectionName, DocumentId, Version};
 use crate::embed::{
-    EmbedError, Embedder, LocalEmbedder, ModelFiles, Prefixes, RemoteEmbedder, Runtime, SparseEmbedder,
+    EmbedError, Embedder, LocalEmbedder, LocalReranker, ModelFiles, Prefixes, RemoteEmbedder, RemoteReranker,
+    RerankError, Reranker, Runtime, SparseEmbedder,
 };
 use crate::ground::{ModelError, Scorer};
 use crate::ingest::bring::Bringer;
@@ -54,6 +55,8 @@ pub enum AppError {
     DataDir(#[from] DataDirError),
     #[error(transparent)]
     Embed(#[from] EmbedError),
+    #[error(transparent)]
+    Rerank(#[from] RerankError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -117,16 +120,19 @@ impl App {
             extraction: texts::extraction(&config.extract),
             chunks_per_batch: config.ingest.chunks_per_batch,
         };
+        let originals: Arc<dyn Originals> = Arc::new(KeptTexts(ledger.clone()));
         let answerer = Arc::new(Answerer {
             embedder,
             sparse,
             store: Arc::clone(&store),
             chat,
             prompt,
+            rerank: rerank(&config).await?,
+            joiner: Joiner::new(Arc::clone(&originals)),
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
             scorer: Arc::new(Scorer::shipped()?),
-            verifier: Verifier::new(Arc::new(KeptTexts(ledger.clone()))),
+            verifier: Verifier::new(originals),
             policy: policy(config.answer.unsupported, config.answer.supported_share_min),
             policies: policies(&config),
         });
@@ -259,6 +265,23 @@ fn worker_limits(ingest: &config::Ingest) -> WorkerLimits {
         retry_pause_min: ingest.retry_pause_min,
         retry_pause_max: ingest.retry_pause_max,
     }
+}
+
+/// The configured reranker, its models loaded. None: none is configured.
+async fn rerank(config: &Config) -> Result<Option<Rerank>, AppError> {
+    let Some(config::Rerank { candidates, deadline, place }) = config.rerank.clone() else { return Ok(None) };
+    let reranker = match place {
+        RerankPlace::Remote(endpoint) => Reranker::Remote(RemoteReranker::new(&endpoint, deadline)?),
+        RerankPlace::Local { model, threads } => {
+            let models_dir = config.models_dir.clone();
+            let started = blocking(move || {
+                Runtime::load(&models_dir)?;
+                LocalReranker::start(&ModelFiles::find_reranker(&models_dir, &model)?, threads)
+            });
+            Reranker::Local(started.await??)
+        }
+    };
+    Ok(Some(Rerank::new(reranker, candidates, deadline)))
 }
 
 /// The configured embedder, its models loaded.

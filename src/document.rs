@@ -171,6 +171,27 @@ pub struct Hit {
 pub struct Passage {
     pub number: usize,
     pub hit: Hit,
+    /// Other documents with the same text, or nearly the same, as far as the search found them.
+    pub also_in: Vec<AlsoIn>,
+}
+
+/// Where else a passage's text stands, or a part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlsoIn {
+    pub document: DocumentId,
+    pub version: Version,
+    pub external_id: String,
+    pub title: String,
+    /// The page that it begins on, counted from 1.
+    pub page: Option<u32>,
+    pub span: Span,
+}
+
+impl From<Hit> for AlsoIn {
+    fn from(hit: Hit) -> Self {
+        let Hit { document, version, external_id, title, chunk, .. } = hit;
+        Self { document, version, external_id, title, page: chunk.page, span: chunk.span }
+    }
 }
 
 /// SHA-256 in hexadecimal: tells whether a document or a model is still the same.

@@ -379,7 +379,8 @@ pub(super) fn citation(source: &Passage, words: Option<Span>, mark: Span) -> Cit
     let hit = &source.hit;
     let Evidence { number, document, external_id, title, page, headings, span, quote, .. } =
         evidence(source, words.unwrap_or(Span { start: 0, end: hit.chunk.text.len() }));
-    Citation { number, mark, document, external_id, title, page, headings, span, quote }
+    let also_in = source.also_in.clone();
+    Citation { number, mark, document, external_id, title, page, headings, span, quote, also_in }
 }
 
 fn evidence(source: &Passage, words: Span) -> Evidence {

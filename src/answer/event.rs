@@ -1,7 +1,7 @@
 //! What an answer is made of, as it is written: events, citations, how it ended, why there is none.
 
 use crate::chat::{ChatError, Finish, Usage};
-use crate::document::{DocumentId, Hit, Passage, Span, Version};
+use crate::document::{AlsoIn, DocumentId, Hit, Passage, Span, Version};
 use crate::embed::EmbedError;
 use crate::error::Class;
 use crate::ground::Verdict;
@@ -37,6 +37,8 @@ pub struct Citation {
     pub span: Span,
     /// The text at that span.
     pub quote: String,
+    /// Other documents with the text of the passage, or nearly.
+    pub also_in: Vec<AlsoIn>,
 }
 
 /// A sentence of the answer that says something, and how well the documents bear it out.
@@ -202,6 +204,12 @@ pub enum AnswerError {
         "the collection {collection:?} holds no documents: `cairn ingest --collection {collection} PATH` adds some"
     )]
     NoDocuments { collection: String },
+    /// There are documents that the caller may see, and none of them passes the filter. What the caller may not see has
+    /// no part in it.
+    #[error(
+        "no document of the collection {collection:?} passes the filter: leave a part of it out, or look at its words"
+    )]
+    NothingPasses { collection: String },
     #[error(transparent)]
     Embed(#[from] EmbedError),
     #[error(transparent)]
@@ -222,7 +230,7 @@ impl AnswerError {
     pub fn class(&self) -> Class {
         match self {
             Self::Invalid(_) => Class::Invalid,
-            Self::NoDocuments { .. } => Class::NotFound,
+            Self::NoDocuments { .. } | Self::NothingPasses { .. } => Class::NotFound,
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),

@@ -15,6 +15,9 @@ mod cite;
 mod links;
 mod extractive;
 mod instructions;
+mod join;
+mod record;
+mod rerank;
 mod sentence;
 
 use std::collections::{BTreeMap, HashSet};
@@ -26,9 +29,11 @@ pub use event::{
     AnswerError, AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Finding, MarkCounts, Outcome,
     Reason, Writer,
 };
+pub use join::{Joiner, Originals};
 pub use prompt::{Prompt, PromptError};
+pub use rerank::Rerank;
 pub use support::Support;
-pub use verify::{Originals, Verifier};
+pub use verify::Verifier;
 pub use write::{EXTRACTIVE_LEAD, FALLBACK_LEAD};
 
 use crate::caller::Caller;
@@ -37,7 +42,8 @@ use crate::config;
 use crate::document::{CollectionName, Hit, Passage};
 use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
 use crate::ground::Scorer;
-use crate::store::{Query, VectorStore};
+use crate::store::{Filter, Query, VectorStore};
+use join::Budget;
 
 /// The whole of an answer that is none.
 pub const REFUSAL: &str = "I can't answer that from these documents.";
@@ -48,10 +54,19 @@ const NEAREST_MAX: usize = 3;
 #[derive(Debug, Clone)]
 pub struct Question {
     pub collection: CollectionName,
+    /// Which of its documents may be used.
+    pub filter: Filter,
     pub text: String,
     /// Earlier turns of the conversation, oldest first.
     pub history: Vec<Turn>,
     pub sampling: Sampling,
+}
+
+/// Where a search looks, as far as whoever asks chooses.
+#[derive(Debug, Clone, Copy)]
+pub struct Within<'a> {
+    pub collection: &'a CollectionName,
+    pub filter: &'a Filter,
 }
 
 /// An earlier message of a conversation.
@@ -81,6 +96,9 @@ pub struct Answerer {
     /// None: answers are extractive.
     pub chat: Option<ChatClient>,
     pub prompt: Prompt,
+    /// None: the fused order stands.
+    pub rerank: Option<Rerank>,
+    pub joiner: Joiner,
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
     pub scorer: Arc<Scorer>,
@@ -95,10 +113,11 @@ impl Answerer {
     pub async fn search(
         &self,
         caller: &Caller,
-        collection: &CollectionName,
+        within: Within<'_>,
         text: &str,
         limit: usize,
     ) -> Result<Vec<Hit>, AnswerError> {
+        let Within { collection, filter } = within;
         self.check_length(text)?;
         // A collection that isn't the caller's is to the caller one that isn't there.
         let absent = || AnswerError::NoDocuments { collection: collection.to_string() };
@@ -115,12 +134,16 @@ impl Answerer {
         let query = Query {
             dense,
             sparse: self.sparse.question(text),
+            filter: filter.clone(),
             candidates: self.retrieval.candidates.max(limit),
             rank_constant: self.retrieval.rank_constant,
             limit,
         };
         let hits = self.store.search(&scope, query).await?;
         metrics::histogram!("cairn_retrieval_duration_seconds").record(started.elapsed().as_secs_f64());
+        if hits.is_empty() && !filter.is_empty() && self.store.count(&scope).await?.chunks > 0 {
+            return Err(AnswerError::NothingPasses { collection: collection.to_string() });
+        }
         if hits.is_empty() {
             // The nearest hit may be far, but there is one unless there is nothing to find.
             return Err(absent());
@@ -133,11 +156,15 @@ impl Answerer {
         let started = Instant::now();
         self.check_history(&question.history)?;
         let text = self.search_text(&question);
-        let hits = self.search(caller, &question.collection, &text, self.retrieval.candidates).await?;
+        let within = Within { collection: &question.collection, filter: &question.filter };
+        let hits = self.search(caller, within, &text, self.retrieval.candidates).await?;
+        let hits = rerank::reranked(self.rerank.as_ref(), &text, hits).await;
         let near = hits.clone();
         let judged = pack::judge(&text, hits, &self.sparse);
-        let packed = pack::pack(judged, &self.retrieval, self.embedder.token_counter());
-        let passages = self.verifier.verified(packed).await?;
+        let tokens = self.embedder.token_counter();
+        let packed = pack::pack(judged, &self.retrieval, tokens);
+        let budget = Budget { tokens, tokens_max: self.retrieval.passage_tokens_max };
+        let passages = self.verifier.verified(self.joiner.joined(packed, budget).await).await?;
         let support = support::support(&question.text, &near, &passages);
         tracing::debug!(
             passages = passages.len(), missing = ?support.missing, missing_share = support.missing_share,
@@ -231,6 +258,7 @@ pub(crate) mod tests {
                 score: 0.5,
                 similarity: 0.9,
             },
+            also_in: Vec::new(),
         }
     }
 

@@ -1,11 +1,12 @@
-//! Hits in, passages out: the irrelevant and near-duplicates dropped, the rest numbered up to a token budget. Pure.
+//! Hits in, passages out: the irrelevant dropped, the same text in several documents made one with a note of the others,
+//! the rest numbered up to a token budget. Pure.
 
 use std::collections::HashSet;
 
 use unicode_segmentation::UnicodeSegmentation;
 
 use crate::config::Retrieval;
-use crate::document::{Hit, Passage};
+use crate::document::{AlsoIn, Hit, Passage};
 use crate::embed::{SparseEmbedder, TokenCounter};
 
 /// Words in a shingle: enough that two texts share one only where one repeats the other.
@@ -51,30 +52,50 @@ pub(super) fn pack(judged: Vec<Judged>, limits: &Retrieval, tokens: &TokenCounte
     if best < limits.relevance_min {
         return Vec::new();
     }
-    let mut kept: Vec<(HashSet<Vec<String>>, Hit)> = Vec::new();
+    let mut kept: Vec<Kept> = Vec::new();
     let mut tokens_left = limits.passage_tokens_max;
     for Judged { hit, .. } in judged.into_iter().filter(|judged| judged.relevance >= best * RELEVANCE_SHARE_MIN) {
-        if kept.len() == limits.passages_max {
-            break;
-        }
         let cost = tokens.count(&hit.chunk.text);
         let shingles = shingles(&hit.chunk.text);
-        let alike = kept.iter().position(|(other, _)| overlap(other, &shingles) > limits.overlap_max);
+        let alike = kept.iter_mut().find(|other| overlap(&other.shingles, &shingles) > limits.overlap_max);
         if let Some(place) = alike {
-            let kept_cost = kept.get(place).map_or(0, |(_, other)| tokens.count(&other.chunk.text));
-            if kept.get(place).is_some_and(|(_, other)| is_newer(&hit, other)) && cost <= tokens_left + kept_cost {
-                tokens_left = tokens_left + kept_cost - cost;
-                kept.splice(place..=place, [(shingles, hit)]);
+            let room = tokens_left + tokens.count(&place.hit.chunk.text);
+            if is_newer(&hit, &place.hit) && cost <= room {
+                tokens_left = room - cost;
+                place.shingles = shingles;
+                let older = std::mem::replace(&mut place.hit, hit);
+                place.note(older);
+            } else {
+                place.note(hit);
             }
             continue;
         }
-        if cost > tokens_left {
-            continue;
+        // Later ones may still be the same as one of these, and newer.
+        if kept.len() < limits.passages_max && cost <= tokens_left {
+            tokens_left -= cost;
+            kept.push(Kept { shingles, hit, also_in: Vec::new() });
         }
-        tokens_left -= cost;
-        kept.push((shingles, hit));
     }
-    kept.into_iter().enumerate().map(|(at, (_, hit))| Passage { number: at + 1, hit }).collect()
+    let numbered = kept.into_iter().enumerate();
+    numbered.map(|(at, Kept { hit, also_in, .. })| Passage { number: at + 1, hit, also_in }).collect()
+}
+
+/// A hit that will be a passage, and the other documents that say the same.
+struct Kept {
+    shingles: HashSet<Vec<String>>,
+    hit: Hit,
+    also_in: Vec<AlsoIn>,
+}
+
+impl Kept {
+    /// Notes a hit with the same text that is not shown. Each other document is noted once, with its best hit.
+    fn note(&mut self, other: Hit) {
+        let (own, others) = (self.hit.document, other.document);
+        self.also_in.retain(|known| known.document != own);
+        if others != own && self.also_in.iter().all(|known| known.document != others) {
+            self.also_in.push(other.into());
+        }
+    }
 }
 
 /// Whether the one is the later word on what both say. Two pieces of one document are equally new.
@@ -139,8 +160,30 @@ mod tests {
         let packed = |hits: Vec<Hit>| packed(hits, &limits());
         assert_eq!(packed(vec![old.clone(), other.clone(), new.clone()]), [new.chunk.text.as_str(), &other.chunk.text]);
         assert_eq!(packed(vec![new.clone(), other.clone(), old.clone()]), [new.chunk.text.as_str(), &other.chunk.text]);
+        let passages = pack(alike(vec![old.clone(), other.clone(), new.clone()]), &limits(), &TokenCounter::estimate());
+        let also_in = |passage: &Passage| passage.also_in.iter().map(|copy| copy.document).collect::<Vec<_>>();
+        assert_eq!((also_in(&passages[0]), also_in(&passages[1])), (vec![old.document], vec![]));
         let undated = dated("undated", None, &format!("{text} three."));
         assert_eq!(packed(vec![old.clone(), undated]), [old.chunk.text]);
+    }
+
+    #[test]
+    fn the_same_text_in_several_documents_is_one_passage_that_names_each_other_document_once() {
+        let text = "Run the installer as root and restart the service when it has finished its work.";
+        let of = |document: &str| {
+            let mut hit = hit(text);
+            hit.document = DocumentId::new(&"docs".parse().unwrap(), document);
+            hit.external_id = document.to_owned();
+            hit
+        };
+        let hits = ["one", "two", "one", "three", "two"].map(of);
+        let one_place = Retrieval { passages_max: 1, ..limits() };
+        for limits in [limits(), one_place] {
+            let passages = pack(alike(hits.to_vec()), &limits, &TokenCounter::estimate());
+            assert_eq!((passages.len(), passages[0].hit.external_id.as_str()), (1, "one"));
+            let others: Vec<&str> = passages[0].also_in.iter().map(|copy| copy.external_id.as_str()).collect();
+            assert_eq!(others, ["two", "three"], "those that come after the last passage too");
+        }
     }
 
     #[test]

@@ -9,21 +9,14 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use tracing::warn;
 
 use super::event::AnswerError;
-use crate::document::{DocumentId, Passage, Version};
+use super::join::Originals;
+use crate::document::Passage;
 
 /// Passages that are remembered as true: a version's text never changes.
 const KNOWN_MAX: usize = 50_000;
-
-/// The texts that documents were extracted as. Answers need no more of the ledger than this.
-#[async_trait]
-pub trait Originals: Send + Sync {
-    /// The text of a version. None: it is not kept, since the version is not or no longer there.
-    async fn text(&self, document: DocumentId, version: Version) -> Result<Option<String>, AnswerError>;
-}
 
 /// Compares passages with originals, each once.
 pub struct Verifier {

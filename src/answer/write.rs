@@ -5,7 +5,6 @@
 //! model can't be had.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use async_stream::stream;
 use futures::{Stream, StreamExt};
@@ -17,6 +16,7 @@ use super::cite;
 use super::event::{AnswerError, AnswerEvent, ClaimCounts, Done, MarkCounts, Outcome, Reason, Writer};
 use super::extractive::{self, Quote, quoted};
 use super::links::Addresses;
+use super::record::record_end;
 use super::{Answerer, Grounding, Question, REFUSAL};
 use crate::chat::{ChatClient, ChatError, ChatEvent, Finish};
 use crate::config::Fallback;
@@ -276,24 +276,4 @@ fn refusal(grounding: &Grounding, reason: Reason) -> Vec<AnswerEvent> {
 fn silent(chat: &ChatClient) -> AnswerError {
     ChatError::Unavailable { base_url: chat.base_url().to_owned(), reason: "answered with no words at all".into() }
         .into()
-}
-
-fn record_end(event: &AnswerEvent, started: Instant) {
-    let outcome = match event {
-        AnswerEvent::Done(done) => {
-            if let Some(usage) = done.usage {
-                let count = |kind: &'static str, tokens: u32| {
-                    metrics::counter!("gen_ai_client_token_usage_total", "gen_ai_token_type" => kind)
-                        .increment(u64::from(tokens));
-                };
-                count("input", usage.prompt_tokens);
-                count("output", usage.completion_tokens);
-            }
-            done.outcome.name()
-        }
-        AnswerEvent::Failed(_) => "failed",
-        AnswerEvent::Sources(_) | AnswerEvent::Delta(_) | AnswerEvent::Citation(_) | AnswerEvent::Claim(_) => return,
-    };
-    metrics::counter!("cairn_answers_total", "outcome" => outcome).increment(1);
-    metrics::histogram!("cairn_answer_duration_seconds").record(started.elapsed().as_secs_f64());
 }

@@ -8,6 +8,7 @@ use anyhow::anyhow;
 use clap::Args;
 use futures::{Stream, StreamExt};
 
+use super::filter::FilterArgs;
 use super::remote::{Door, Remote};
 use super::show::AnswerPrinter;
 use super::{collection, until_interrupted};
@@ -18,6 +19,7 @@ use crate::chat::Sampling;
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::server::ask::{AskEvent, AskRequest, collect};
+use crate::server::filter::FilterWire;
 
 #[derive(Debug, Args)]
 pub(super) struct AskArgs {
@@ -26,6 +28,8 @@ pub(super) struct AskArgs {
     /// Where to look [default: ingest.collection]
     #[arg(long, short)]
     collection: Option<CollectionName>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Print the whole answer as JSON
     #[arg(long)]
     json: bool,
@@ -36,21 +40,33 @@ pub(super) struct AskArgs {
 
 pub(super) async fn run(args: AskArgs, config: Config) -> anyhow::Result<ExitCode> {
     until_interrupted(async {
-        let collection = collection(args.collection, &config);
+        let request = AskRequest {
+            question: args.question,
+            collection: Some(collection(args.collection, &config)),
+            filter: args.filter.wire(),
+            history: Vec::new(),
+            stream: !args.json,
+        };
         match Door::open(args.server, config).await? {
-            Door::Here(app) => here(&app, collection, args.question, args.json).await,
-            Door::Server(remote) => there(&remote, collection, args.question, args.json).await,
+            Door::Here(app) => here(&app, request).await,
+            Door::Server(remote) => there(&remote, &request).await,
         }
     })
     .await
 }
 
-async fn here(app: &App, collection: CollectionName, text: String, json: bool) -> anyhow::Result<ExitCode> {
-    let question = Question { collection, text, history: Vec::new(), sampling: Sampling::default() };
+async fn here(app: &App, request: AskRequest) -> anyhow::Result<ExitCode> {
+    let question = Question {
+        collection: request.collection.unwrap_or_else(|| app.config.ingest.collection.clone()),
+        filter: FilterWire::read(request.filter)?,
+        text: request.question,
+        history: Vec::new(),
+        sampling: Sampling::default(),
+    };
     let answerer: &Arc<Answerer> = &app.answerer;
     let grounding = answerer.ground(&Caller::local(), question).await?;
     let events = answerer.write(grounding);
-    if json {
+    if !request.stream {
         let answer = collect(events).await?;
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&answer)?)?;
         return Ok(ExitCode::SUCCESS);
@@ -58,14 +74,13 @@ async fn here(app: &App, collection: CollectionName, text: String, json: bool) -
     print(events.map(|event| Ok(AskEvent::from(event)))).await
 }
 
-async fn there(remote: &Remote, collection: CollectionName, question: String, json: bool) -> anyhow::Result<ExitCode> {
-    let request = AskRequest { question, collection: Some(collection), history: Vec::new(), stream: !json };
-    if json {
-        let answer: serde_json::Value = remote.post("/v1/ask", &request).await?;
+async fn there(remote: &Remote, request: &AskRequest) -> anyhow::Result<ExitCode> {
+    if !request.stream {
+        let answer: serde_json::Value = remote.post("/v1/ask", request).await?;
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&answer)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    print(remote.ask(&request).await?).await
+    print(remote.ask(request).await?).await
 }
 
 async fn print(events: impl Stream<Item = anyhow::Result<AskEvent>>) -> anyhow::Result<ExitCode> {

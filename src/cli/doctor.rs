@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::chat::ChatClient;
-use crate::config::{Config, EmbedPlace};
-use crate::embed::{LocalEmbedder, ModelFiles, Prefixes, Runtime};
+use crate::config::{Config, EmbedPlace, RerankPlace};
+use crate::embed::{LocalEmbedder, LocalReranker, ModelFiles, Prefixes, Runtime};
 use crate::store::QdrantStore;
 use crate::tasks::blocking;
 
@@ -40,6 +40,8 @@ pub(super) async fn run(args: DoctorArgs, config: Config) -> anyhow::Result<Exit
     let mut checks = Vec::new();
     let models = config.clone();
     checks.extend(blocking(move || models_checks(&models)).await?);
+    let models = config.clone();
+    checks.extend(blocking(move || rerank_check(&models)).await?);
     checks.push(data_check(&config));
     if let Some(server) = &config.store.server {
         checks.push(check("Qdrant server", QdrantStore::look(server).await));
@@ -80,6 +82,24 @@ fn models_checks(config: &Config) -> Vec<Check> {
             vec![check("ONNX Runtime", runtime), check("embedding model", model)]
         }
     }
+}
+
+/// Nothing where none is configured.
+fn rerank_check(config: &Config) -> Option<Check> {
+    const WHAT: &str = "reranker";
+    let place = &config.rerank.as_ref()?.place;
+    Some(match place {
+        RerankPlace::Remote(endpoint) => {
+            let detail = format!("at {}, asked when questions come", endpoint.base_url);
+            Check { what: WHAT, state: State::Note, detail }
+        }
+        RerankPlace::Local { model, threads } => {
+            let found = Runtime::load(&config.models_dir)
+                .and_then(|_| ModelFiles::find_reranker(&config.models_dir, model))
+                .and_then(|files| LocalReranker::start(&files, 1).map(|_| files));
+            check(WHAT, found.map(|files| format!("{} in {}, {threads} threads", files.name, files.folder.display())))
+        }
+    })
 }
 
 fn check(what: &'static str, found: Result<String, impl std::fmt::Display>) -> Check {

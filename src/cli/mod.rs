@@ -3,6 +3,7 @@
 mod ask;
 mod doctor;
 mod documents;
+mod filter;
 mod ingest;
 mod jobs;
 mod keys;

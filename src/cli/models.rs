@@ -1,4 +1,4 @@
-//! `cairn models`: which embedding models can be had, and bringing one from the hub. The only command that downloads.
+//! `cairn models`: which embedding and reranking models can be had, and bringing one from the hub. The only command that downloads.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -25,6 +25,9 @@ pub(super) async fn run(command: ModelsCommand, config: Config) -> anyhow::Resul
         ModelsCommand::List => {
             for (name, hub, dimensions) in embed::catalogue() {
                 writeln!(io::stdout(), "{name:<32} {dimensions:>5}  {hub}")?;
+            }
+            for (name, hub) in embed::rerankers() {
+                writeln!(io::stdout(), "{name:<32} {:>5}  {hub} (for rerank.model)", "-")?;
             }
         }
         ModelsCommand::Fetch { name } => {

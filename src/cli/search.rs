@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::filter::FilterArgs;
 use super::remote::Door;
 use super::{collection, show, until_interrupted};
+use crate::answer::Within;
 use crate::caller::Caller;
 use crate::config::Config;
 use crate::document::CollectionName;
+use crate::server::filter::FilterWire;
 use crate::server::search::{SearchRequest, SearchResponse};
 
 #[derive(Debug, Args)]
@@ -19,6 +22,8 @@ pub(super) struct SearchArgs {
     /// Where to look [default: ingest.collection]
     #[arg(long, short)]
     collection: Option<CollectionName>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Passages to print
     #[arg(long, short = 'n', default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=100))]
     limit: u8,
@@ -35,10 +40,14 @@ pub(super) async fn run(args: SearchArgs, config: Config) -> anyhow::Result<Exit
         let (collection, limit) = (collection(args.collection, &config), usize::from(args.limit));
         let found = match Door::open(args.server, config).await? {
             Door::Here(app) => {
-                SearchResponse::of(app.answerer.search(&Caller::local(), &collection, &args.query, limit).await?)
+                let filter = FilterWire::read(args.filter.wire())?;
+                let within = Within { collection: &collection, filter: &filter };
+                SearchResponse::of(app.answerer.search(&Caller::local(), within, &args.query, limit).await?)
             }
             Door::Server(remote) => {
-                let request = SearchRequest { query: args.query, collection: Some(collection), limit: Some(limit) };
+                let filter = args.filter.wire();
+                let request =
+                    SearchRequest { query: args.query, collection: Some(collection), filter, limit: Some(limit) };
                 remote.post("/v1/search", &request).await?
             }
         };

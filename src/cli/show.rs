@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::server::ask::{AskEvent, CitationWire, ClaimWire, DoneWire, NearestWire, SourceWire};
+use crate::server::ask::{AlsoInWire, AskEvent, CitationWire, ClaimWire, DoneWire, NearestWire, SourceWire};
 
 /// Characters of a passage or a quote that one line shows.
 const LINE_CHARS_MAX: usize = 160;
@@ -57,6 +57,7 @@ impl AnswerPrinter {
                 let place = place(&citation.title, &citation.headings);
                 let page = page(citation.page);
                 writeln!(out, "  [{}] {place}{page}\n      {}", citation.number, shown_in_line(&citation.uri))?;
+                also_in(&citation.also_in, out)?;
                 last = citation.number;
             }
             let (quote, span) = (one_line(&citation.quote), citation.span);
@@ -94,6 +95,15 @@ impl AnswerPrinter {
         }
         Ok(())
     }
+}
+
+/// The other documents with a source's text.
+fn also_in(copies: &[AlsoInWire], out: &mut impl Write) -> io::Result<()> {
+    for copy in copies {
+        let page = page(copy.page);
+        writeln!(out, "      also in {}{page}\n        {}", shown(&copy.title), shown_in_line(&copy.uri))?;
+    }
+    Ok(())
 }
 
 fn nearest(documents: &[NearestWire], out: &mut impl Write) -> io::Result<()> {

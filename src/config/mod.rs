@@ -4,6 +4,7 @@
 //! and nothing after it validates a setting again. Keys and secrets never appear in an error.
 
 mod raw;
+mod rerank;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +18,7 @@ pub use raw::{
     Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources,
     Unsupported,
 };
+pub use rerank::{Rerank, RerankEndpoint, RerankPlace};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub program: PathBuf,
     pub store: Store,
     pub retrieval: Retrieval,
+    /// None: the order that the searches give stands.
+    pub rerank: Option<Rerank>,
     /// None: answers are extractive.
     pub chat: Option<Chat>,
     pub answer: Answer,
@@ -194,6 +198,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         program: std::env::current_exe().map_err(ConfigError::Program)?,
         store: store::resolve(raw.store)?,
         retrieval: raw.retrieval,
+        rerank: rerank::resolve(raw.rerank)?,
         chat: chat(raw.chat, environment)?,
         answer: raw.answer,
         collections: raw.collections,

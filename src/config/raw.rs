@@ -12,6 +12,7 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::rerank::RawRerank;
 use crate::document::CollectionName;
 
 #[derive(Debug, Deserialize)]
@@ -25,6 +26,7 @@ pub(super) struct Raw {
     pub(super) sources: Sources,
     pub(super) store: Store,
     pub(super) retrieval: Retrieval,
+    pub(super) rerank: RawRerank,
     pub(super) chat: Chat,
     pub(super) answer: Answer,
     #[serde(default)]

@@ -4,6 +4,8 @@
 //! batch to its longest text costs more than batching saves on a CPU, and an int8 model's vector depends on what else
 //! is in its batch, while here the same text always gives the same vector.
 
+mod rerank;
+
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ use fastembed::{
     EmbeddingModel, InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles,
     UserDefinedEmbeddingModel,
 };
+pub use rerank::{LocalReranker, catalogue as rerankers};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -93,24 +96,35 @@ fn newest_library(folder: &Path) -> Option<PathBuf> {
 pub struct ModelFiles {
     pub name: String,
     pub folder: PathBuf,
+    /// What the model is for, in errors.
+    what: &'static str,
 }
 
 impl ModelFiles {
     /// `model` is a folder, or a name below the models folder, as fastembed spells it (in any case).
     pub fn find(models_dir: &Path, model: &str) -> Result<Self, EmbedError> {
         let name = EmbeddingModel::from_str(model).map_or_else(|_| model.to_owned(), |known| known.to_string());
+        Self::named(models_dir, model, name, "embedding")
+    }
+
+    /// The same for a cross-encoder.
+    pub fn find_reranker(models_dir: &Path, model: &str) -> Result<Self, EmbedError> {
+        Self::named(models_dir, model, model.to_owned(), "reranking")
+    }
+
+    fn named(models_dir: &Path, model: &str, name: String, what: &'static str) -> Result<Self, EmbedError> {
         let folder = if model.contains('/') { PathBuf::from(model) } else { models_dir.join(&name) };
         for file in ["model.onnx", "tokenizer.json"] {
             let path = folder.join(file);
             if !path.is_file() {
                 return Err(EmbedError::Unusable(format!(
-                    "the embedding model {name} is missing ({}): {HOW_TO_GET}; `cairn models fetch {name}` asks the \
+                    "the {what} model {name} is missing ({}): {HOW_TO_GET}; `cairn models fetch {name}` asks the \
                      Hugging Face hub",
                     path.display()
                 )));
             }
         }
-        Ok(Self { name, folder })
+        Ok(Self { name, folder, what })
     }
 
     /// SHA-256 of `model.onnx`, in hexadecimal.
@@ -151,12 +165,12 @@ impl ModelFiles {
         }
     }
 
-    fn load(&self, tokens_max: usize) -> Result<TextEmbedding, EmbedError> {
+    fn tokenizer_files(&self, tokens_max: usize) -> Result<TokenizerFiles, EmbedError> {
         let or_default = |file: &str, default: Value| {
             let found = self.json(file);
             if found.is_null() { default } else { found }.to_string().into_bytes()
         };
-        let tokenizer_files = TokenizerFiles {
+        Ok(TokenizerFiles {
             tokenizer_file: self.read("tokenizer.json")?,
             config_file: or_default("config.json", json!({ "pad_token_id": 0 })),
             special_tokens_map_file: or_default("special_tokens_map.json", json!({})),
@@ -164,7 +178,11 @@ impl ModelFiles {
                 "tokenizer_config.json",
                 json!({ "model_max_length": tokens_max, "pad_token": "[PAD]" }),
             ),
-        };
+        })
+    }
+
+    fn load(&self, tokens_max: usize) -> Result<TextEmbedding, EmbedError> {
+        let tokenizer_files = self.tokenizer_files(tokens_max)?;
         let mut model = UserDefinedEmbeddingModel::new(self.read("model.onnx")?, tokenizer_files)
             .with_pooling(self.pooling())
             .with_quantization(QuantizationMode::None);
@@ -176,7 +194,7 @@ impl ModelFiles {
     }
 
     fn unusable(&self, error: &dyn std::fmt::Display) -> EmbedError {
-        EmbedError::Unusable(format!("load the embedding model {}: {error}: {HOW_TO_GET}", self.name))
+        EmbedError::Unusable(format!("load the {} model {}: {error}: {HOW_TO_GET}", self.what, self.name))
     }
 
     /// Weights that lie beside `model.onnx`, as large models have them.
@@ -344,25 +362,43 @@ pub fn catalogue() -> Vec<(String, String, usize)> {
         .collect()
 }
 
+/// What is to be brought from the hub for a model.
+struct Fetched {
+    /// Of its folder.
+    name: String,
+    hub: String,
+    model_file: String,
+    beside: Vec<String>,
+}
+
+fn known(model: &str) -> Option<Fetched> {
+    let Ok(embedding) = EmbeddingModel::from_str(model) else { return rerank::known(model) };
+    let info = TextEmbedding::get_model_info(&embedding).ok()?;
+    Some(Fetched {
+        name: embedding.to_string(),
+        hub: info.model_code.clone(),
+        model_file: info.model_file.clone(),
+        beside: info.additional_files.clone(),
+    })
+}
+
 /// Brings one of fastembed's models from the Hugging Face hub into the models folder, whole or not at all.
 pub fn fetch(models_dir: &Path, model: &str) -> Result<ModelFiles, EmbedError> {
     let failed = |what: &str, error: &dyn std::fmt::Display| EmbedError::Unusable(format!("{what}: {error}"));
-    let known = EmbeddingModel::from_str(model).map_err(|_| {
+    let Fetched { name, hub: code, model_file, beside } = known(model).ok_or_else(|| {
         EmbedError::Unusable(format!("{model:?} is none of fastembed's models: `cairn models list` prints them"))
     })?;
-    let info = TextEmbedding::get_model_info(&known).map_err(|error| failed("look the model up", &error))?;
-    let name = known.to_string();
     let staging = models_dir.join(format!(".{name}.part"));
     let hub = hf_hub::api::sync::ApiBuilder::from_env()
         .with_cache_dir(staging.join("hub"))
         .with_progress(true)
         .build()
         .map_err(|error| failed("reach the Hugging Face hub", &error))?
-        .model(info.model_code.clone());
-    let required = [(info.model_file.as_str(), "model.onnx"), ("tokenizer.json", "tokenizer.json")];
-    let beside = info.additional_files.iter().map(|file| (file.as_str(), base_name(file)));
+        .model(code.clone());
+    let required = [(model_file.as_str(), "model.onnx"), ("tokenizer.json", "tokenizer.json")];
+    let beside = beside.iter().map(|file| (file.as_str(), base_name(file)));
     for (file, name) in required.into_iter().chain(beside) {
-        let path = hub.get(file).map_err(|error| failed(&format!("fetch {}/{file}", info.model_code), &error))?;
+        let path = hub.get(file).map_err(|error| failed(&format!("fetch {code}/{file}"), &error))?;
         fs::copy(path, staging.join(name)).map_err(|error| failed("store the model", &error))?;
     }
     for file in ["config.json", "tokenizer_config.json", "special_tokens_map.json"] {

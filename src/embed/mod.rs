@@ -1,16 +1,19 @@
-//! Texts in, vectors out: dense ones by a model in this process or behind an endpoint, sparse ones by BM25.
+//! Texts in, vectors out: dense ones by a model in this process or behind an endpoint, sparse ones by BM25. And pairs of
+//! texts in, scores out, by a cross-encoder.
 //!
 //! Knows nothing of documents, stores or prompts.
 
 mod local;
 mod remote;
+mod rerank;
 mod sparse;
 mod tokens;
 
 use async_trait::async_trait;
 
-pub use local::{LocalEmbedder, ModelFiles, Runtime, catalogue, fetch};
+pub use local::{LocalEmbedder, LocalReranker, ModelFiles, Runtime, catalogue, fetch, rerankers};
 pub use remote::RemoteEmbedder;
+pub use rerank::{RemoteReranker, RerankError, Reranker};
 pub use sparse::{SparseEmbedder, SparseVector};
 pub use tokens::{TokenCounter, TokenizerError};
 

@@ -208,6 +208,14 @@ pub fn seconds(text: &str) -> Option<i64> {
     stamped.or_else(plain).map(Timestamp::as_second)
 }
 
+/// The last second of what a text names: of the whole day for a date, the second itself for a time.
+pub fn last_second(text: &str) -> Option<i64> {
+    const DAY_SECONDS: i64 = 24 * 60 * 60;
+    let is_day = !text.trim().contains(['T', 't', ' ']);
+    let first = seconds(text)?;
+    Some(if is_day { first.saturating_add(DAY_SECONDS - 1) } else { first })
+}
+
 /// As RFC 3339 has it, UTC. None: no calendar goes so far.
 pub fn date_text(seconds: i64) -> Option<String> {
     Timestamp::from_second(seconds).ok().map(|stamp| stamp.to_string())

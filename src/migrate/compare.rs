@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Event, MigrateError, Migration, PAGE_POINTS, Verified, count, whole};
 use crate::document::{CollectionName, DocumentId, Hit};
 use crate::embed::SparseVector;
-use crate::store::{Point, Query, VectorStore};
+use crate::store::{Filter, Point, Query, VectorStore};
 
 /// Points whose own vectors are searched for, spread over the collection.
 const SEARCHES: usize = 50;
@@ -119,7 +119,14 @@ async fn search(store: &dyn VectorStore, collection: &CollectionName, query: &Qu
 /// Looks for a point by what it is made of.
 fn query(point: Point) -> Query {
     let Point { dense, sparse, .. } = point;
-    Query { dense, sparse, candidates: CANDIDATES, rank_constant: RANK_CONSTANT, limit: HITS }
+    Query {
+        dense,
+        sparse,
+        filter: Filter::default(),
+        candidates: CANDIDATES,
+        rank_constant: RANK_CONSTANT,
+        limit: HITS,
+    }
 }
 
 /// The first difference of two pages, as the end of a sentence.

@@ -3,6 +3,7 @@
 //! Events: one `sources`, then `delta`s, `citation`s and `claim`s as they come, then exactly one `done` or `error`. These wire
 //! types are also what `cairn ask --json` prints and what it reads from a server.
 
+mod also_in;
 mod claim;
 
 use std::convert::Infallible;
@@ -19,11 +20,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+pub use also_in::AlsoInWire;
 pub use claim::{ClaimCountsWire, ClaimWire, EvidenceWire, FindingWire};
 
 use super::Service;
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
+use super::filter::FilterWire;
 use super::limits::{InFlight, Working};
 use crate::answer::{AnswerError, AnswerEvent, Citation, Done, Grounding, Question, Turn, Writer};
 use crate::chat::{Finish, Role, Sampling, Usage};
@@ -38,6 +41,9 @@ pub struct AskRequest {
     #[schema(value_type = Option<String>, example = "default")]
     #[serde(default)]
     pub collection: Option<CollectionName>,
+    /// Which documents may be used. Left out: all that the key may see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterWire>,
     /// Earlier turns, oldest first.
     #[serde(default)]
     pub history: Vec<TurnWire>,
@@ -94,6 +100,9 @@ pub struct SourceWire {
     pub score: f32,
     /// Cosine between question and passage, in -1..=1.
     pub similarity: f32,
+    /// Other documents with the same text, or nearly. Of an answer only: a search shows each as a passage of its own.
+    #[serde(default)]
+    pub also_in: Vec<AlsoInWire>,
 }
 
 /// A mark in the answer and the words of a document that it stands for.
@@ -112,6 +121,9 @@ pub struct CitationWire {
     /// Where the quote stands in the document.
     pub span: SpanWire,
     pub quote: String,
+    /// Other documents with the passage's text, or nearly.
+    #[serde(default)]
+    pub also_in: Vec<AlsoInWire>,
 }
 
 /// UTF-8 bytes `start..end`: of the answer's text for a mark, of the document's extracted text for a quote.
@@ -219,6 +231,7 @@ pub(super) async fn ask(
         || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
     let question = Question {
         collection: request.collection.unwrap_or_else(|| service.collection.clone()),
+        filter: FilterWire::read(request.filter)?,
         text: request.question,
         history: request.history.into_iter().map(Turn::from).collect(),
         sampling: Sampling::default(),
@@ -369,6 +382,7 @@ impl From<Passage> for SourceWire {
             text: hit.chunk.text,
             score: hit.score,
             similarity: hit.similarity,
+            also_in: passage.also_in.into_iter().map(AlsoInWire::from).collect(),
         }
     }
 }
@@ -385,6 +399,7 @@ impl From<Citation> for CitationWire {
             page: citation.page,
             span: citation.span.into(),
             quote: citation.quote,
+            also_in: citation.also_in.into_iter().map(AlsoInWire::from).collect(),
         }
     }
 }

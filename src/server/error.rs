@@ -193,6 +193,7 @@ impl From<AnswerError> for ApiError {
         let class = error.class();
         let code = match (&error, class) {
             (AnswerError::NoDocuments { .. }, _) => COLLECTION_NOT_FOUND,
+            (AnswerError::NothingPasses { .. }, _) => "nothing_passes_filter",
             (AnswerError::Chat(_), Class::Busy) => "upstream_busy",
             (AnswerError::Chat(_), Class::Invalid) => "upstream_refused",
             (AnswerError::Chat(_), _) => "upstream_unavailable",

@@ -6,6 +6,7 @@ pub mod ask;
 mod auth;
 pub mod documents;
 mod error;
+pub mod filter;
 mod host;
 pub mod jobs;
 mod limits;

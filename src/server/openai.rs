@@ -20,9 +20,12 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::Service;
-use super::ask::{ClaimWire, DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri};
+use super::ask::{
+    AlsoInWire, ClaimWire, DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri,
+};
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
+use super::filter::FilterWire;
 use super::limits::InFlight;
 use crate::answer::{AnswerError, AnswerEvent, Citation, Outcome, Question, Turn};
 use crate::chat::{Role, Sampling};
@@ -43,6 +46,8 @@ pub(super) struct ChatRequest {
     max_completion_tokens: Option<u32>,
     /// Only 1.
     n: Option<u32>,
+    /// Which documents may be used, in the form of `POST /v1/ask`; no field of OpenAI's.
+    filter: Option<FilterWire>,
     /// Not supported: a request with tools is refused.
     #[schema(value_type = Option<Vec<Object>>)]
     tools: Option<Vec<Value>>,
@@ -138,6 +143,8 @@ struct UrlCitation {
     /// Bytes of the document's extracted text.
     span: SpanWire,
     quote: String,
+    /// Other documents with the passage's text, or nearly.
+    also_in: Vec<AlsoInWire>,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -232,6 +239,7 @@ fn question(collection: CollectionName, request: ChatRequest) -> Result<Question
     if request.tools.is_some_and(|tools| !tools.is_empty()) {
         return Err(ApiError::invalid(Some("tools"), "tools are not supported: answers come from documents only"));
     }
+    let filter = FilterWire::read(request.filter)?;
     let mut turns = Vec::new();
     for message in request.messages {
         let role = match message.role.as_str() {
@@ -248,6 +256,7 @@ fn question(collection: CollectionName, request: ChatRequest) -> Result<Question
     match turns.pop() {
         Some(Turn { role: Role::User, text }) => Ok(Question {
             collection,
+            filter,
             text,
             history: turns,
             sampling: Sampling {
@@ -380,6 +389,7 @@ fn annotation(citation: Citation, content: &str) -> Annotation {
             page: citation.page,
             span: citation.span.into(),
             quote: citation.quote,
+            also_in: citation.also_in.into_iter().map(AlsoInWire::from).collect(),
         },
     }
 }

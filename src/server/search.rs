@@ -12,6 +12,8 @@ use super::Service;
 use super::ask::SourceWire;
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
+use super::filter::FilterWire;
+use crate::answer::Within;
 use crate::document::{CollectionName, Passage};
 
 const LIMIT_DEFAULT: usize = 10;
@@ -25,6 +27,9 @@ pub struct SearchRequest {
     /// Left out: the configured one.
     #[schema(value_type = Option<String>, example = "default")]
     pub collection: Option<CollectionName>,
+    /// Which documents may be found. Left out: all that the key may see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterWire>,
     /// Passages to give back, 1 to 100; 10 if left out.
     pub limit: Option<usize>,
 }
@@ -60,14 +65,17 @@ pub(super) async fn search(
         return Err(ApiError::invalid(Some("limit"), format!("limit is {limit}, must be in 1..={LIMIT_MAX}")));
     }
     let collection = request.collection.unwrap_or_else(|| service.collection.clone());
+    let filter = FilterWire::read(request.filter)?;
     let _working = service.limits.begin(&authorized.key_id).await?;
-    let hits = service.answerer.search(&authorized.caller, &collection, &request.query, limit).await?;
+    let within = Within { collection: &collection, filter: &filter };
+    let hits = service.answerer.search(&authorized.caller, within, &request.query, limit).await?;
     Ok(Json(SearchResponse::of(hits)))
 }
 
 impl SearchResponse {
     pub fn of(hits: Vec<crate::document::Hit>) -> Self {
-        let numbered = hits.into_iter().enumerate().map(|(at, hit)| Passage { number: at + 1, hit });
+        let numbered =
+            hits.into_iter().enumerate().map(|(at, hit)| Passage { number: at + 1, hit, also_in: Vec::new() });
         Self { results: numbered.map(SourceWire::from).collect() }
     }
 }

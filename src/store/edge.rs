@@ -3,6 +3,9 @@
 //! One shard holds every collection; the collection's name is in each payload and in each filter. The folder belongs
 //! to one process at a time. Every call blocks in the engine, so each runs on the blocking pool.
 
+mod filter;
+mod indexes;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -13,17 +16,16 @@ use async_trait::async_trait;
 use qdrant_edge::external::uuid::Uuid as EdgeUuid;
 use qdrant_edge::{
     Condition, CountRequest, Distance, EdgeConfig, EdgeOptimizersConfig, EdgeShard, EdgeSparseVectorParams,
-    EdgeVectorParams, FieldIndexOperations, Filter, HnswIndexConfig, IdfCorpusParams, IdfParams, JsonPath, Modifier,
-    NamedQuery, OperationError, Payload, PayloadFieldSchema, PayloadOps, PayloadSchemaType, PointId,
-    PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, Record, ScoredPoint, ScoringQuery,
-    ScrollRequest, SearchParams, SetPayloadOp, UpdateOperation, Vector, VectorInternal, VectorStructInternal, Vectors,
-    WithVector,
+    EdgeVectorParams, Filter, HnswIndexConfig, IdfCorpusParams, IdfParams, Modifier, NamedQuery, OperationError,
+    Payload, PayloadOps, PointId, PointInsertOperations, PointOperations, PointStruct, QueryEnum, QueryRequest, Record,
+    ScoredPoint, ScoringQuery, ScrollRequest, SearchParams, SetPayloadOp, UpdateOperation, Vector, VectorInternal,
+    VectorStructInternal, Vectors, WithVector,
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::fusion::{self, Ranked};
-use super::payload::{self, BM25, DENSE, key};
+use super::payload::{self, BM25, DENSE};
 use super::{Counts, Point, Query, StoreError, VectorStore};
 use crate::caller::{Allow, Scope};
 use crate::config;
@@ -153,6 +155,7 @@ fn open_shard(
         });
     }
     let shard = EdgeShard::load(dir, Some(config)).map_err(|error| engine("open the index", &error))?;
+    indexes::complete(&shard).map_err(|error| engine("open the index", &error))?;
     Ok((shard, identity))
 }
 
@@ -165,7 +168,7 @@ fn make_shard(dir: &Path, fingerprint: &str, config: EdgeConfig) -> Result<(), S
         fs::remove_dir_all(&part).map_err(file)?;
     }
     let shard = EdgeShard::new(&part, config).map_err(|error| engine("make the index", &error))?;
-    create_payload_indexes(&shard).map_err(|error| engine("make the index", &error))?;
+    indexes::complete(&shard).map_err(|error| engine("make the index", &error))?;
     drop(shard);
     fs::write(part.join(IDENTITY_FILE), format!("{}\n{fingerprint}\n", Uuid::new_v4())).map_err(file)?;
     fs::File::open(part.join(IDENTITY_FILE)).and_then(|identity| identity.sync_all()).map_err(file)?;
@@ -181,26 +184,6 @@ fn read_identity(dir: &Path) -> Result<Identity, StoreError> {
     })?;
     let (generation, fingerprint) = text.trim_end().split_once('\n').unwrap_or_default();
     Ok(Identity { fingerprint: fingerprint.to_owned(), generation: generation.to_owned() })
-}
-
-fn create_payload_indexes(shard: &EdgeShard) -> Result<(), OperationError> {
-    for (field, schema) in [
-        (key::COLLECTION, PayloadSchemaType::Keyword),
-        (key::DOCUMENT, PayloadSchemaType::Keyword),
-        (key::ALLOW, PayloadSchemaType::Keyword),
-        (key::TAGS, PayloadSchemaType::Keyword),
-        (key::LANGUAGE, PayloadSchemaType::Keyword),
-        (key::DATE, PayloadSchemaType::Integer),
-        (key::VERSION, PayloadSchemaType::Integer),
-    ] {
-        shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(
-            qdrant_edge::CreateIndex {
-                field_name: path(field),
-                field_schema: Some(PayloadFieldSchema::FieldType(schema)),
-            },
-        )))?;
-    }
-    shard.flush()
 }
 
 #[async_trait]
@@ -226,13 +209,12 @@ impl VectorStore for EdgeStore {
     }
 
     async fn delete_superseded(&self, document: DocumentId, version: Version) -> Result<(), StoreError> {
-        let superseded = matches(key::VERSION, &json!({ "value": version.0 }));
-        let filter = filter(&json!({ "must": [of_document(document)], "must_not": [superseded] }));
+        let filter = filter::superseded(document, version);
         self.write("delete superseded points", move |shard| delete(shard, filter)).await
     }
 
     async fn delete_document(&self, document: DocumentId) -> Result<(), StoreError> {
-        let filter = filter(&json!({ "must": [of_document(document)] }));
+        let filter = filter::of_document(document);
         self.write("delete a document's points", move |shard| delete(shard, filter)).await
     }
 
@@ -240,7 +222,7 @@ impl VectorStore for EdgeStore {
         let changed = PayloadOps::SetPayload(SetPayloadOp {
             payload: Payload(payload::said(allow, metadata).into_iter().collect()),
             points: None,
-            filter: Some(filter(&json!({ "must": [of_document(document)] }))),
+            filter: Some(filter::of_document(document)),
             key: None,
         });
         self.write("change what is said of a document", move |shard| {
@@ -259,9 +241,7 @@ impl VectorStore for EdgeStore {
         let request = ScrollRequest {
             offset: after.map(|id| PointId::Uuid(EdgeUuid::from_bytes(id.into_bytes()))),
             limit: Some(limit.saturating_add(1)), // The engine begins at the offset, not after it.
-            filter: Some(filter(
-                &json!({ "must": [matches(key::COLLECTION, &json!({ "value": collection.as_str() }))] }),
-            )),
+            filter: Some(filter::of_collection(collection)),
             with_vector: WithVector::Bool(true),
             ..ScrollRequest::new()
         };
@@ -276,9 +256,13 @@ impl VectorStore for EdgeStore {
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
         const WHAT: &str = "search";
-        let (filter, hnsw_ef) = (scope_filter(scope), self.hnsw_ef);
         let question = query.dense.clone();
-        let found = self.on_shard(WHAT, move |shard| found(shard, &filter, &query, hnsw_ef)).await?;
+        let within = Within {
+            all: filter::of_search(scope, &query.filter),
+            counted: filter::of_scope(scope),
+            hnsw_ef: self.hnsw_ef,
+        };
+        let found = self.on_shard(WHAT, move |shard| found(shard, &within, &query)).await?;
         let hits = found.into_iter().map(|(point, score)| {
             hit(&point, score, &question)
                 .ok_or_else(|| StoreError::Engine { what: WHAT, reason: format!("point {} is damaged", point.id) })
@@ -287,7 +271,7 @@ impl VectorStore for EdgeStore {
     }
 
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
-        let request = CountRequest { filter: Some(scope_filter(scope)), exact: true };
+        let request = CountRequest { filter: Some(filter::of_scope(scope)), exact: true };
         let chunks = self.on_shard("count points", move |shard| shard.count(request)).await?;
         Ok(Counts { chunks })
     }
@@ -322,48 +306,27 @@ fn delete(shard: &EdgeShard, filter: Filter) -> Result<(), OperationError> {
     shard.update(UpdateOperation::PointOperation(PointOperations::DeletePointsByFilter(filter)))
 }
 
-/// The one place where a scope becomes a filter.
-fn scope_filter(scope: &Scope) -> Filter {
-    let collection = matches(key::COLLECTION, &json!({ "value": scope.collection().as_str() }));
-    let within = payload::within(scope.reach()).map(|groups| matches(key::ALLOW, &json!({ "any": groups })));
-    let must: Vec<Value> = [collection].into_iter().chain(within).collect();
-    filter(&json!({ "must": must }))
-}
-
-fn of_document(document: DocumentId) -> Value {
-    matches(key::DOCUMENT, &json!({ "value": document.to_string() }))
-}
-
-/// A condition in the words of Qdrant's filters.
-fn matches(field: &str, how: &Value) -> Value {
-    json!({ "key": field, "match": how })
-}
-
-fn filter(conditions: &Value) -> Filter {
-    serde_json::from_value(conditions.clone()).expect("the engine reads its own filters")
-}
-
-fn path(field: &str) -> JsonPath {
-    field.parse().expect("payload keys are plain words")
+/// Where a search looks, and how hard.
+struct Within {
+    /// What it may find.
+    all: Filter,
+    /// What its words are counted in: the scope, whatever is asked for within it. Those of all would tell what others
+    /// hold.
+    counted: Filter,
+    hnsw_ef: usize,
 }
 
 /// Dense and BM25 search under one filter, fused by reciprocal rank: the best points and their scores.
-fn found(
-    shard: &EdgeShard,
-    filter: &Filter,
-    query: &Query,
-    hnsw_ef: usize,
-) -> Result<Vec<(Record, f32)>, OperationError> {
+fn found(shard: &EdgeShard, within: &Within, query: &Query) -> Result<Vec<(Record, f32)>, OperationError> {
     let dense = Leaf {
-        filter,
+        filter: &within.all,
         vector: VectorInternal::Dense(query.dense.clone()),
         using: DENSE,
-        params: SearchParams { hnsw_ef: Some(hnsw_ef), ..SearchParams::default() },
+        params: SearchParams { hnsw_ef: Some(within.hnsw_ef), ..SearchParams::default() },
     };
-    // Word frequencies within the filter only: those of all would tell what others hold.
-    let corpus = IdfParams::Corpus(IdfCorpusParams { corpus: filter.clone() });
+    let corpus = IdfParams::Corpus(IdfCorpusParams { corpus: within.counted.clone() });
     let words = Leaf {
-        filter,
+        filter: &within.all,
         vector: VectorInternal::Sparse(sparse(&query.sparse)),
         using: BM25,
         params: SearchParams { idf: Some(corpus), ..SearchParams::default() },
@@ -371,7 +334,7 @@ fn found(
     let by_words = if query.sparse.indices.is_empty() { Vec::new() } else { words.ranked(shard, query.candidates)? };
     let lists = [dense.ranked(shard, query.candidates)?, by_words];
     let best = fusion::fuse(lists, query.candidates, query.rank_constant, query.limit);
-    let mut records = records(shard, filter, &best)?;
+    let mut records = records(shard, &within.all, &best)?;
     // One that was deleted a moment ago is missing among the records.
     Ok(best.iter().filter_map(|point| Some((records.remove(&point.id)?, point.score))).collect())
 }

@@ -4,6 +4,7 @@
 //! [`Scope`](crate::caller::Scope), so there is none that forgot who is asking.
 
 mod edge;
+mod filter;
 mod fusion;
 mod payload;
 mod qdrant;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 pub use edge::EdgeStore;
+pub use filter::{Filter, Places};
 pub use qdrant::QdrantStore;
 
 use crate::caller::{Allow, Scope};
@@ -46,6 +48,8 @@ pub struct Point {
 pub struct Query {
     pub dense: Vec<f32>,
     pub sparse: SparseVector,
+    /// Which documents of the scope are looked at.
+    pub filter: Filter,
     /// Hits that each of the two searches brings to the fusion.
     pub candidates: usize,
     /// The k of reciprocal rank fusion: the smaller, the more the first few of each search count.
@@ -63,8 +67,8 @@ pub struct Counts {
 /// Keeps points and finds the nearest.
 ///
 /// Contract: when [`upsert`](Self::upsert) returns `Ok`, the points survive a crash and every later search sees them;
-/// upserting the same points twice is the same as once; a search finds nothing outside its scope, and its IDF is that
-/// of the collection searched; an exact search depends on the points alone, not on when or where they were stored; a store made under another fingerprint is refused when it is opened.
+/// upserting the same points twice is the same as once; a search finds nothing outside its scope and nothing
+/// that its filter does not let pass, and its IDF is that of the scope; an exact search depends on the points alone, not on when or where they were stored; a store made under another fingerprint is refused when it is opened.
 #[async_trait]
 pub trait VectorStore: Send + Sync {
     /// Names this index and no other, not even the one that was in its place before: what a ledger noted about another

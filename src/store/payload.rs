@@ -17,7 +17,7 @@ pub(super) mod key {
     pub(in crate::store) const TAGS: &str = "tags";
     pub(in crate::store) const DATE: &str = "date";
     pub(in crate::store) const LANGUAGE: &str = "language";
-    pub(super) const EXTERNAL_ID: &str = "external_id";
+    pub(in crate::store) const EXTERNAL_ID: &str = "external_id";
     pub(super) const TITLE: &str = "title";
     pub(super) const ORDINAL: &str = "ordinal";
     pub(super) const PAGE: &str = "page";

@@ -2,26 +2,30 @@
 //!
 //! A suite takes a [`Place`], which opens the same index as often as it likes. Dense vectors are made by hand, so that
 //! a test knows which point is near; sparse ones are cairn's own BM25. The server is the tests' own, or, where
-//! `QDRANT_TEST_URL` names one, that one. [`callers`] has who may find what, [`moving`] how an index is read out,
+//! `QDRANT_TEST_URL` names one, that one. [`callers`] has who may find what, [`filtering`] what is asked
+//! for of it, [`folder`] what concerns the one in this process alone, [`moving`] how an index is read out,
 //! [`agreeing`] that all answer alike.
 
 #[path = "store/agreeing.rs"]
 mod agreeing;
 #[path = "store/callers.rs"]
 mod callers;
+#[path = "store/filtering.rs"]
+mod filtering;
+#[path = "store/folder.rs"]
+mod folder;
 #[path = "store/moving.rs"]
 mod moving;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use cairn::caller::{Allow, Caller, Scope};
 use cairn::config::{Config, Environment};
 use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Metadata, Span, Version};
 use cairn::embed::SparseEmbedder;
 use cairn::error::Class;
-use cairn::store::{EdgeStore, Point, Query, StoreError, VectorStore};
+use cairn::store::{EdgeStore, Filter, Point, Query, StoreError, VectorStore};
 use tempfile::TempDir;
 
 use crate::harness::temporary_folder;
@@ -127,6 +131,16 @@ macro_rules! store_contract {
             #[tokio::test]
             async fn who_may_see_a_document_changes_at_once_and_nothing_else_does() {
                 callers::changes_who_may_see(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn a_filter_lets_pass_what_it_means_of_what_the_caller_may_see_and_nothing_else() {
+                filtering::narrows(&$place).await;
+            }
+
+            #[tokio::test]
+            async fn how_rare_a_word_is_does_not_depend_on_the_filter() {
+                filtering::counts_words_in_the_scope(&$place).await;
             }
 
             #[tokio::test]
@@ -342,50 +356,6 @@ async fn searches_without_words(place: &impl Place) {
     assert_eq!(limited.len(), 1, "no more than asked for");
 }
 
-#[tokio::test]
-async fn a_damaged_identity_is_an_error_and_not_a_wipe() {
-    let folder = Folder::new();
-    let store = open(&folder).await;
-    store.upsert(vec![point("a", "doc", "text", EAST)]).await.unwrap();
-    drop(store);
-    let identity = folder.index().join("identity");
-    let intact = fs::read_to_string(&identity).unwrap();
-    let before = listing(&folder.index());
-    let first_line = intact.lines().next().unwrap();
-    for damage in [Some(""), Some("\n"), Some(first_line), Some("\0\0\0\0"), Some("noise\nmore noise\n"), None] {
-        match damage {
-            Some(content) => fs::write(&identity, content).unwrap(),
-            None => fs::remove_file(&identity).unwrap(),
-        }
-        let Err(error) = folder.open(FINGERPRINT).await else { panic!("{damage:?} was taken for an identity") };
-        let sentence = error.to_string();
-        assert!(sentence.contains(folder.index().to_str().unwrap()), "it says where: {sentence}");
-        fs::write(&identity, &intact).unwrap();
-        assert_eq!(listing(&folder.index()), before, "nothing else was touched");
-    }
-    assert_eq!(count(&open(&folder).await, "a").await, 1);
-}
-
-#[tokio::test]
-async fn a_new_index_in_the_place_of_an_old_one_has_another_generation() {
-    let folder = Folder::new();
-    let first = open(&folder).await.generation().to_owned();
-    fs::remove_dir_all(folder.index()).unwrap();
-    assert_ne!(open(&folder).await.generation(), first);
-}
-
-#[tokio::test]
-async fn half_an_index_that_a_killed_process_left_is_made_anew() {
-    let folder = Folder::new();
-    let part = folder.index().with_extension("part");
-    fs::create_dir_all(part.join("segments")).unwrap();
-    fs::write(part.join("edge_config.json"), "{").unwrap();
-    let store = open(&folder).await;
-    store.upsert(vec![point("a", "doc", "text", EAST)]).await.unwrap();
-    assert_eq!(count(&store, "a").await, 1);
-    assert!(!part.exists());
-}
-
 /// A folder for the store in this process.
 pub(crate) struct Folder {
     folder: TempDir,
@@ -449,9 +419,9 @@ fn ranked(n: u8) -> Point {
     point("a", &format!("doc-{n}"), &words, [1.0, f32::from(n), 0.0, 0.0])
 }
 
-fn query(dense: [f32; DIMENSIONS], text: &str, candidates: usize) -> Query {
+pub(crate) fn query(dense: [f32; DIMENSIONS], text: &str, candidates: usize) -> Query {
     let sparse = SparseEmbedder::new().question(text);
-    Query { dense: dense.to_vec(), sparse, candidates, limit: ALL, rank_constant: 2 }
+    Query { dense: dense.to_vec(), sparse, filter: Filter::default(), candidates, limit: ALL, rank_constant: 2 }
 }
 
 /// Everything that there is, in the order of the search.
@@ -470,24 +440,10 @@ async fn search(
 }
 
 /// All of a collection, as whoever may see everything.
-fn scope(collection: &str) -> Scope {
+pub(crate) fn scope(collection: &str) -> Scope {
     Caller::local().scope(&name(collection)).unwrap()
 }
 
 pub(crate) async fn count(store: &impl VectorStore, collection: &str) -> usize {
     store.count(&scope(collection)).await.unwrap().chunks
-}
-
-/// Each file below a folder with its length.
-fn listing(folder: &Path) -> BTreeMap<PathBuf, u64> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_type().unwrap().is_dir() {
-            files.extend(listing(&entry.path()));
-        } else {
-            files.insert(entry.path(), entry.metadata().unwrap().len());
-        }
-    }
-    files
 }

@@ -1,16 +1,17 @@
-//! Nobody finds what they may not see: random callers, groups, documents and rules, against a model that is a list.
+//! Nobody finds what they may not see: random callers, groups, filters, documents and rules, against a model that is a
+//! list.
 //!
 //! The model knows what every caller may see. After each operation a search and a count are compared with it; a
-//! planted fault, a store that forgets the groups, proves that the comparison would notice.
+//! planted fault, a store that forgets the groups or the filter, proves that the comparison would notice.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
-use cairn::answer::AnswerError;
+use cairn::answer::{AnswerError, Within};
 use cairn::caller::{Allow, Caller, Collections, Group, Scope};
 use cairn::document::{Chunk, CollectionName, DocumentId, Hit, Metadata, Span, Version};
 use cairn::embed::{SparseEmbedder, SparseVector};
-use cairn::store::{Counts, Point, Query, StoreError, VectorStore};
+use cairn::store::{Counts, Filter, Places, Point, Query, StoreError, VectorStore};
 use uuid::Uuid;
 
 use crate::harness::Sandbox;
@@ -19,6 +20,10 @@ use crate::store_contract::{DIMENSIONS, Folder, open};
 
 const COLLECTIONS: [&str; 3] = ["handbook", "board", "public"];
 const GROUPS: [&str; 4] = ["staff", "board", "legal", "guests"];
+const TAGS: [&str; 3] = ["manual", "faq", "draft"];
+const LANGUAGES: [&str; 2] = ["en", "de"];
+/// Dates are small numbers here.
+const DAYS: usize = 10;
 const DOCUMENTS: usize = 40;
 const CALLERS: usize = 16;
 const OPERATIONS: usize = 10_000;
@@ -80,7 +85,9 @@ impl Vectors {
 /// A document as the model knows it.
 struct Document {
     collection: CollectionName,
+    external_id: String,
     allow: Allow,
+    metadata: Metadata,
     version: Version,
 }
 
@@ -125,15 +132,17 @@ async fn run(store: &dyn VectorStore, vectors: &Vectors, operations: usize) -> R
             continue;
         };
         assert!(person.may_use(&collection));
-        let expected: BTreeSet<DocumentId> = documents
-            .iter()
-            .filter(|(_, document)| document.collection == collection && person.may_see(document))
-            .map(|(id, _)| *id)
-            .collect();
+        let seen =
+            |(_, document): &(&DocumentId, &Document)| document.collection == collection && person.may_see(document);
+        let seen: Vec<(&DocumentId, &Document)> = documents.iter().filter(seen).collect();
+        let filter = filter(&mut random);
+        let passing = seen.iter().filter(|(_, document)| filter.passes(&document.external_id, &document.metadata));
+        let expected: BTreeSet<DocumentId> = passing.map(|(id, _)| **id).collect();
         let text = random.below(TEXTS.len());
         let query = Query {
             dense: vectors.dense[text].to_vec(),
             sparse: vectors.sparse[text].clone(),
+            filter,
             candidates: ALL,
             rank_constant: 2,
             limit: ALL,
@@ -144,8 +153,8 @@ async fn run(store: &dyn VectorStore, vectors: &Vectors, operations: usize) -> R
             return Err((operation, format!("found {found:?}, may see {expected:?}")));
         }
         let counted = store.count(&scope).await.unwrap().chunks;
-        if counted != expected.len() {
-            return Err((operation, format!("counted {counted}, may see {}", expected.len())));
+        if counted != seen.len() {
+            return Err((operation, format!("counted {counted}, may see {}", seen.len())));
         }
     }
     Ok(())
@@ -162,14 +171,15 @@ async fn change(
     let name = format!("document-{}", random.below(DOCUMENTS));
     let id = DocumentId::new(&collection, &name);
     let allow: Allow = random.some(&GROUPS, 3).into_iter().map(|group| group.parse().unwrap()).collect();
+    let metadata = metadata(random);
     match (random.below(4), documents.get_mut(&id)) {
         (0, Some(_)) => {
             store.delete_document(id).await.unwrap();
             documents.remove(&id);
         }
         (1, Some(document)) => {
-            store.describe(id, &allow, &Metadata::default()).await.unwrap();
-            document.allow = allow;
+            store.describe(id, &allow, &metadata).await.unwrap();
+            (document.allow, document.metadata) = (allow, metadata);
         }
         (_, known) => {
             let version = Version(known.map_or(1, |document| document.version.0 + 1));
@@ -179,9 +189,9 @@ async fn change(
                 document: id,
                 version,
                 external_id: name.clone(),
-                title: name,
+                title: name.clone(),
                 allow: allow.clone(),
-                metadata: Metadata::default(),
+                metadata: metadata.clone(),
                 chunk: Chunk {
                     ordinal: 0,
                     span: Span { start: 0, end: TEXTS[text].len() },
@@ -195,17 +205,67 @@ async fn change(
             };
             store.upsert(vec![point]).await.unwrap();
             store.delete_superseded(id, version).await.unwrap();
-            documents.insert(id, Document { collection, allow, version });
+            documents.insert(id, Document { collection, external_id: name, allow, metadata, version });
         }
     }
 }
 
-/// A store with the fault that must not be: it searches and counts without the caller's groups.
-struct Forgetful<'a>(&'a dyn VectorStore);
+/// What is said of a document: some of it, or nothing.
+fn metadata(random: &mut Random) -> Metadata {
+    let date = |random: &mut Random| i64::try_from(random.below(DAYS)).unwrap();
+    Metadata {
+        tags: random.some(&TAGS, 2).into_iter().map(str::to_owned).collect(),
+        date: (random.below(3) > 0).then(|| date(random)),
+        language: (random.below(3) > 0).then(|| random.of(&LANGUAGES).to_owned()),
+    }
+}
+
+/// A filter of a few conditions; every other one has none.
+fn filter(random: &mut Random) -> Filter {
+    if random.below(2) == 0 {
+        return Filter::default();
+    }
+    let words = |random: &mut Random, words: &[&'static str], odds| {
+        random.some(words, odds).into_iter().map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let day = |random: &mut Random| (random.below(4) == 0).then(|| i64::try_from(random.below(DAYS)).unwrap());
+    let places = (random.below(4) == 0).then(|| Places {
+        external_ids: [format!("document-{}", random.below(DOCUMENTS))].into(),
+        prefixes: words(random, &["document-1", "document-2", "document-39", "doc-"], 3),
+    });
+    Filter {
+        tags_any: words(random, &TAGS, 4),
+        tags_all: words(random, &TAGS, 6),
+        from: day(random),
+        to: day(random),
+        languages: words(random, &LANGUAGES, 6),
+        places,
+    }
+}
+
+/// A store with a fault that must not be.
+struct Forgetful<'a>(&'a dyn VectorStore, Forgets);
+
+/// What it searches and counts without.
+#[derive(Clone, Copy)]
+enum Forgets {
+    Groups,
+    Filter,
+}
 
 impl Forgetful<'_> {
-    fn everything(scope: &Scope) -> Scope {
-        Caller::local().scope(scope.collection()).unwrap()
+    fn within(&self, scope: &Scope) -> Scope {
+        match self.1 {
+            Forgets::Groups => Caller::local().scope(scope.collection()).unwrap(),
+            Forgets::Filter => scope.clone(),
+        }
+    }
+
+    fn query(&self, query: Query) -> Query {
+        match self.1 {
+            Forgets::Groups => query,
+            Forgets::Filter => Query { filter: Filter::default(), ..query },
+        }
     }
 }
 
@@ -236,11 +296,11 @@ impl VectorStore for Forgetful<'_> {
     }
 
     async fn search(&self, scope: &Scope, query: Query) -> Result<Vec<Hit>, StoreError> {
-        self.0.search(&Self::everything(scope), query).await
+        self.0.search(&self.within(scope), self.query(query)).await
     }
 
     async fn count(&self, scope: &Scope) -> Result<Counts, StoreError> {
-        self.0.count(&Self::everything(scope)).await
+        self.0.count(&self.within(scope)).await
     }
 
     async fn export(
@@ -284,8 +344,15 @@ async fn shows_nobody_too_much(store: &dyn VectorStore) {
 }
 
 async fn finds_a_dropped_filter(store: &dyn VectorStore) {
-    let (operation, _) = run(&Forgetful(store), &Vectors::made(), OPERATIONS).await.unwrap_err();
-    assert!(operation < NOTICED_WITHIN, "found after {operation} operations");
+    for forgets in [Forgets::Groups, Forgets::Filter] {
+        for collection in COLLECTIONS {
+            for (_, point) in store.export(&collection.parse().unwrap(), None, ALL).await.unwrap() {
+                store.delete_document(point.document).await.unwrap();
+            }
+        }
+        let (operation, _) = run(&Forgetful(store, forgets), &Vectors::made(), OPERATIONS).await.unwrap_err();
+        assert!(operation < NOTICED_WITHIN, "found after {operation} operations");
+    }
 }
 
 #[tokio::test]
@@ -296,10 +363,13 @@ async fn a_collection_that_is_not_the_callers_is_one_that_is_not_there() {
     let stranger = Caller::with_key("stranger".into(), only, BTreeSet::new());
     let errors = ["default", "nowhere"].map(|name| (name, name.parse::<CollectionName>().unwrap()));
     for (name, collection) in errors {
-        let error = app.answerer.search(&stranger, &collection, "Kestrel", 5).await.unwrap_err();
+        let everything = Filter::default();
+        let within = |collection| Within { collection, filter: &everything };
+        let error = app.answerer.search(&stranger, within(&collection), "Kestrel", 5).await.unwrap_err();
         assert!(matches!(error, AnswerError::NoDocuments { .. }));
         let said = error.to_string().replace(name, "NAME");
-        let unknown = app.answerer.search(&Caller::local(), &"void".parse().unwrap(), "Kestrel", 5).await.unwrap_err();
+        let void = "void".parse().unwrap();
+        let unknown = app.answerer.search(&Caller::local(), within(&void), "Kestrel", 5).await.unwrap_err();
         assert_eq!(said, unknown.to_string().replace("void", "NAME"));
     }
 }

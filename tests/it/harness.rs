@@ -1,12 +1,13 @@
 //! What tests stand on: a throw-away folder with documents and an index, and the ways to ask about them.
 //!
 //! [`Sandbox`] is the folder and the configuration; [`served`] is the HTTP service in this process, [`process`] the
-//! real binary, [`chat`] the stub of a chat endpoint,
+//! real binary, [`chat`] the stub of a chat endpoint, [`rerank`] that of a reranking one,
 //! [`corpus`] 50,000 real chunks.
 
 pub(crate) mod chat;
 pub(crate) mod corpus;
 pub(crate) mod process;
+pub(crate) mod rerank;
 pub(crate) mod served;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cairn::answer::{AnswerError, AnswerEvent, CheckedClaim, Citation, Done, Question, Turn};
+use cairn::answer::{AnswerError, AnswerEvent, CheckedClaim, Citation, Done, Question, Turn, Within};
 use cairn::app::App;
 use cairn::caller::Caller;
 use cairn::chat::Sampling;
@@ -32,7 +33,7 @@ use cairn::ingest::source::{self, SourceLimits};
 use cairn::ingest::worker::{Until, Worker};
 use cairn::ledger::{DocumentRow, JobId};
 use cairn::server::jobs::wire::JobDetailWire;
-use cairn::store::VectorStore;
+use cairn::store::{Filter, VectorStore};
 use futures::StreamExt;
 use tempfile::TempDir;
 
@@ -190,8 +191,13 @@ pub(crate) async fn ask(app: &App, text: &str) -> Answer {
 
 /// Asks with earlier turns. Fails when the events are not in their order.
 pub(crate) async fn ask_after(app: &App, history: Vec<Turn>, text: &str) -> Answer {
-    let question =
-        Question { collection: default_collection(), text: text.into(), history, sampling: Sampling::default() };
+    let question = Question {
+        collection: default_collection(),
+        filter: Filter::default(),
+        text: text.into(),
+        history,
+        sampling: Sampling::default(),
+    };
     let grounding = app.answerer.ground(&Caller::local(), question).await.unwrap();
     let mut events = std::pin::pin!(app.answerer.write(grounding));
     let Some(AnswerEvent::Sources(sources)) = events.next().await else { panic!("the sources come first") };
@@ -215,7 +221,8 @@ pub(crate) async fn ask_after(app: &App, history: Vec<Turn>, text: &str) -> Answ
 
 /// The hits for a text in the default collection, best first; none where it holds nothing.
 pub(crate) async fn search(app: &App, text: &str) -> Vec<Hit> {
-    match app.answerer.search(&Caller::local(), &default_collection(), text, 100).await {
+    let within = Within { collection: &default_collection(), filter: &Filter::default() };
+    match app.answerer.search(&Caller::local(), within, text, 100).await {
         Ok(hits) => hits,
         Err(AnswerError::NoDocuments { .. }) => Vec::new(),
         Err(error) => panic!("{error}"),

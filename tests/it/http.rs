@@ -4,6 +4,7 @@ mod ask;
 mod bounds;
 mod documents;
 mod faults;
+mod filtering;
 mod invalid;
 mod openai;
 mod operations;

@@ -15,7 +15,7 @@ use cairn::embed::SparseEmbedder;
 use cairn::error::Class;
 use cairn::ledger::{Content, IndexedAs, Ledger};
 use cairn::migrate::{Event, MigrateError, Migration};
-use cairn::store::{EdgeStore, Point, Query, VectorStore};
+use cairn::store::{EdgeStore, Filter, Point, Query, VectorStore};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
@@ -229,6 +229,7 @@ async fn answers(store: &dyn VectorStore, corpus: &Corpus) -> Vec<Vec<String>> {
         let query = Query {
             dense: corpus.vectors().row(n).to_vec(),
             sparse: words.question(&corpus.texts[n]),
+            filter: Filter::default(),
             candidates: 50,
             rank_constant: 2,
             limit: 10,

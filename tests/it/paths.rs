@@ -7,6 +7,7 @@ mod ingesting;
 mod keeping;
 mod prompting;
 mod queueing;
+mod reranking;
 
 use std::fs;
 

@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 
 use cairn::config::{Config, Environment};
 use cairn::error::Class;
-use cairn::store::{Point, QdrantStore, StoreError, VectorStore};
+use cairn::store::{Filter, Places, Point, QdrantStore, Query, StoreError, VectorStore};
 use qdrant_client::Qdrant;
-use qdrant_client::qdrant::{Condition, CreateCollectionBuilder, Filter, ScrollPointsBuilder};
+use qdrant_client::qdrant::{
+    Condition, CreateCollectionBuilder, DeleteFieldIndexCollectionBuilder, Filter as Conditions, ScrollPointsBuilder,
+    StrictModeConfig, UpdateCollectionBuilder,
+};
 use tempfile::TempDir;
 
 use crate::harness::{ANSWER, QUESTION, Sandbox, ask, chunk_count, temporary_folder, within};
 use crate::qdrant_server::{Fault, QdrantServer};
-use crate::store_contract::{DIMENSIONS, EAST, FINGERPRINT, NORTH, Place, count, hits, name, open, point};
+use crate::store_contract::{
+    DIMENSIONS, EAST, FINGERPRINT, NORTH, Place, count, hits, name, open, point, query, scope,
+};
 
 /// More than any attempt is repeated.
 const ALWAYS: usize = 100;
@@ -299,6 +304,34 @@ async fn an_index_whose_making_was_interrupted_is_completed() {
 }
 
 #[tokio::test]
+async fn a_collection_that_an_older_cairn_made_gets_what_todays_filters_need() {
+    let place = OnServer::own().await;
+    let store = open(&place).await;
+    store.upsert(vec![point("a", "docs/one", "text", EAST), point("a", "notes/two", "text", EAST)]).await.unwrap();
+    let (client, collection) = (place.client(), place.physical_collection.as_str());
+    for field in ["external_id", "tags", "date", "language"] {
+        client.delete_field_index(DeleteFieldIndexCollectionBuilder::new(collection, field).wait(true)).await.unwrap();
+    }
+    let strict = client.collection_info(collection).await.unwrap().result.unwrap().config.unwrap().strict_mode_config;
+    let strict = StrictModeConfig { filter_max_conditions: Some(8), max_query_limit: Some(4000), ..strict.unwrap() };
+    let change = UpdateCollectionBuilder::new(collection).strict_mode_config(strict.clone());
+    client.update_collection(change).await.unwrap();
+    let prefixes = (0..70).map(|n| format!("nowhere/{n}")).chain(["docs/".to_owned()]).collect();
+    let filter = Filter { places: Some(Places { prefixes, ..Places::default() }), ..Filter::default() };
+    let asked = Query { filter, ..query(EAST, "text", 10) };
+    assert!(store.search(&scope("a"), asked.clone()).await.is_err());
+    let found = open(&place).await.search(&scope("a"), asked).await.unwrap();
+    assert_eq!(found.iter().map(|hit| hit.external_id.as_str()).collect::<Vec<_>>(), ["docs/one"]);
+    let now = client.collection_info(collection).await.unwrap().result.unwrap().config.unwrap().strict_mode_config;
+    let now = now.unwrap();
+    assert_eq!(
+        (now.max_query_limit, now.unindexed_filtering_retrieve),
+        (Some(4000), Some(false)),
+        "all else as it was"
+    );
+}
+
+#[tokio::test]
 async fn a_new_index_in_the_place_of_an_old_one_has_another_generation() {
     let place = OnServer::own().await;
     let first = open(&place).await.generation().to_owned();
@@ -310,7 +343,7 @@ async fn a_new_index_in_the_place_of_an_old_one_has_another_generation() {
 async fn the_server_refuses_a_search_that_forgot_its_index() {
     let place = OnServer::own().await;
     open(&place).await;
-    let by_title = Filter::must([Condition::matches("title", "x".to_owned())]);
+    let by_title = Conditions::must([Condition::matches("title", "x".to_owned())]);
     let request = ScrollPointsBuilder::new(&place.physical_collection).filter(by_title);
     let error = place.client().scroll(request).await.unwrap_err().to_string();
     assert!(error.contains("Index required"), "{error}");

@@ -7,7 +7,7 @@ use cairn::caller::{Allow, Caller, Collections, Scope};
 use cairn::config::{Config, Environment};
 use cairn::document::{Chunk, CollectionName, DocumentId, Metadata, Span, Version};
 use cairn::embed::SparseVector;
-use cairn::store::{EdgeStore, Point, Query, VectorStore};
+use cairn::store::{EdgeStore, Filter, Point, Query, VectorStore};
 use ndarray::Axis;
 
 use crate::harness::corpus::{CHUNKS, Corpus, QUESTIONS};
@@ -68,6 +68,7 @@ async fn check(store: &EdgeStore, corpus: &Corpus, how: &str) {
             let query = Query {
                 dense: question.to_vec(),
                 sparse: SparseVector { indices: Vec::new(), values: Vec::new() },
+                filter: Filter::default(),
                 candidates: 50,
                 rank_constant: 2,
                 limit: NEAREST,

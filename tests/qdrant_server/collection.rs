@@ -126,6 +126,10 @@ impl Collection {
         self.apply(UpdateOperation::FieldIndexOperation(created))
     }
 
+    pub(super) fn delete_index(&self, field: &str) -> Result<(), Status> {
+        self.apply(UpdateOperation::FieldIndexOperation(FieldIndexOperations::DeleteIndex(path(field)?)))
+    }
+
     pub(super) fn upsert(&self, request: UpsertPoints) -> Result<(), Status> {
         self.strict()?.batch(request.points.len())?;
         let definition = self.definition();

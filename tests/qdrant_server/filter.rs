@@ -87,13 +87,10 @@ fn matching(wanted: Match) -> Result<Value, Status> {
         Some(MatchValue::Integers(values)) => Ok(json!({ "any": values.integers })),
         Some(MatchValue::ExceptKeywords(values)) => Ok(json!({ "except": values.strings })),
         Some(MatchValue::ExceptIntegers(values)) => Ok(json!({ "except": values.integers })),
-        Some(
-            MatchValue::Text(_)
-            | MatchValue::Phrase(_)
-            | MatchValue::TextAny(_)
-            | MatchValue::Prefix(_)
-            | MatchValue::Substring(_),
-        ) => Err(Status::unimplemented("matches within texts are not offered here")),
+        Some(MatchValue::Prefix(prefix)) => Ok(json!({ "prefix": prefix })),
+        Some(MatchValue::Text(_) | MatchValue::Phrase(_) | MatchValue::TextAny(_) | MatchValue::Substring(_)) => {
+            Err(Status::unimplemented("matches within texts are not offered here"))
+        }
         None => Err(Status::invalid_argument("Malformed Match condition")),
     }
 }

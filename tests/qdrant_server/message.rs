@@ -8,11 +8,12 @@ use qdrant_client::qdrant::point_id::PointIdOptions;
 use qdrant_client::qdrant::query::Variant;
 use qdrant_client::qdrant::{
     CreateCollection, CreateFieldIndexCollection, FieldType, Fusion as FusionMessage, IntegerIndexParams,
-    KeywordIndexParams, NamedVectorsOutput, PayloadIndexParams, PayloadSchemaInfo, PayloadSchemaType as SchemaMessage,
-    PointId as PointIdMessage, PointStruct as PointMessage, PrefetchQuery, Query, QueryPoints, RetrievedPoint,
-    ScoredPoint as ScoredMessage, SearchParams as SearchParamsMessage, SparseVector as SparseMessage, Value,
-    Vector as VectorMessage, VectorInput, VectorOutput, VectorsOutput, WithPayloadSelector, WithVectorsSelector,
-    vector, vector_input, vector_output, vectors, vectors_output, with_payload_selector, with_vectors_selector,
+    KeywordIndexParams, KeywordPrefixParams, NamedVectorsOutput, PayloadIndexParams, PayloadSchemaInfo,
+    PayloadSchemaType as SchemaMessage, PointId as PointIdMessage, PointStruct as PointMessage, PrefetchQuery, Query,
+    QueryPoints, RetrievedPoint, ScoredPoint as ScoredMessage, SearchParams as SearchParamsMessage,
+    SparseVector as SparseMessage, Value, Vector as VectorMessage, VectorInput, VectorOutput, VectorsOutput,
+    WithPayloadSelector, WithVectorsSelector, vector, vector_input, vector_output, vectors, vectors_output,
+    with_payload_selector, with_vectors_selector,
 };
 use qdrant_client::qdrant::{DenseVector, MultiDenseVector};
 use qdrant_edge::external::ordered_float as ordered;
@@ -307,6 +308,7 @@ pub(super) fn index_schema(index: &CreateFieldIndexCollection) -> Result<Payload
     let form = match index.field_index_params.as_ref().and_then(|params| params.index_params.as_ref()) {
         Some(IndexParams::KeywordIndexParams(keyword)) => json!({
             "type": "keyword", "is_tenant": keyword.is_tenant, "enable_hnsw": keyword.enable_hnsw,
+            "prefix": keyword.prefix.map(|_| true),
         }),
         Some(IndexParams::IntegerIndexParams(integer)) => json!({
             "type": "integer", "lookup": integer.lookup, "range": integer.range, "enable_hnsw": integer.enable_hnsw,
@@ -344,6 +346,7 @@ fn index_params(params: &PayloadSchemaParams) -> Option<PayloadIndexParams> {
         PayloadSchemaParams::Keyword(keyword) => IndexParams::KeywordIndexParams(KeywordIndexParams {
             is_tenant: keyword.is_tenant,
             enable_hnsw: keyword.enable_hnsw,
+            prefix: keyword.prefix.filter(|prefix| *prefix).map(|_| KeywordPrefixParams {}),
             ..KeywordIndexParams::default()
         }),
         PayloadSchemaParams::Integer(integer) => IndexParams::IntegerIndexParams(IntegerIndexParams {

@@ -227,6 +227,15 @@ impl Points for Service {
         self.change(&name, wait, move |collection| collection.create_index(&request)).await
     }
 
+    async fn delete_field_index(
+        &self,
+        request: Request<DeleteFieldIndexCollection>,
+    ) -> Result<Response<PointsOperationResponse>, Status> {
+        let request = request.into_inner();
+        let (name, wait) = (request.collection_name.clone(), request.wait);
+        self.change(&name, wait, move |collection| collection.delete_index(&request.field_name)).await
+    }
+
     async fn get(&self, request: Request<GetPoints>) -> Result<Response<GetResponse>, Status> {
         let request = request.into_inner();
         let name = request.collection_name.clone();
@@ -265,7 +274,6 @@ impl Points for Service {
         overwrite_payload: SetPayloadPoints => PointsOperationResponse;
         delete_payload: DeletePayloadPoints => PointsOperationResponse;
         clear_payload: ClearPayloadPoints => PointsOperationResponse;
-        delete_field_index: DeleteFieldIndexCollection => PointsOperationResponse;
         create_vector_name: CreateVectorNameRequest => PointsOperationResponse;
         delete_vector_name: DeleteVectorNameRequest => PointsOperationResponse;
         search: SearchPoints => SearchResponse;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use qdrant_client::qdrant::StrictModeConfig;
 use qdrant_edge::{
-    AnyVariants, Condition, FieldCondition, Filter, JsonPath, Match, PayloadIndexInfo, PayloadSchemaType, Prefetch,
-    QueryRequest, SearchParams, ValueVariants,
+    AnyVariants, Condition, FieldCondition, Filter, JsonPath, Match, PayloadIndexInfo, PayloadSchemaParams,
+    PayloadSchemaType, Prefetch, QueryRequest, SearchParams, ValueVariants,
 };
 use tonic::Status;
 
@@ -98,10 +98,19 @@ impl Strict {
             }),
             Some(Match::Any(any)) => Some(kind(&any.any)),
             Some(Match::Except(except)) => Some(kind(&except.except)),
+            Some(Match::Prefix(_)) => return self.prefix_indexed(&field.key),
             Some(_) | None => None,
         };
         let found = self.indexed.get(&field.key).map(|index| index.data_type);
         if found.is_some() && (wanted.is_none() || found == wanted) { Ok(()) } else { Err(no_index(&field.key)) }
+    }
+
+    fn prefix_indexed(&self, key: &JsonPath) -> Result<(), Status> {
+        let params = self.indexed.get(key).and_then(|index| index.params.as_ref());
+        match params {
+            Some(PayloadSchemaParams::Keyword(keyword)) if keyword.prefix == Some(true) => Ok(()),
+            Some(_) | None => Err(no_index(key)),
+        }
     }
 }
 

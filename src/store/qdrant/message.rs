@@ -1,11 +1,11 @@
 //! Points, filters and searches as Qdrant's messages, and its answers as hits and points. Pure.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::mem;
 
 use qdrant_client::qdrant::{
     AcornSearchParams, Condition, DenseVector, Filter, IdfParams, NamedVectors, PointId, PointStruct,
-    QuantizationSearchParams, QueryPoints, RetrievedPoint, ScoredPoint, ScrollPoints, SearchParams,
+    QuantizationSearchParams, QueryPoints, Range, RetrievedPoint, ScoredPoint, ScrollPoints, SearchParams,
     SparseVector as SparseMessage, Value, Vector, VectorInput, Vectors, VectorsOutput, VectorsSelector, query, vector,
     vector_input, vector_output, vectors, with_vectors_selector,
 };
@@ -19,7 +19,7 @@ use crate::document::{CollectionName, DocumentId, Hit, Metadata, Version};
 use crate::embed::{SparseVector, cosine};
 use crate::store::fusion::Ranked;
 use crate::store::payload::{self, BM25, DENSE, key};
-use crate::store::{Point, Query};
+use crate::store::{Filter as Narrowed, Point, Query};
 
 /// What a point takes in a message beside its vectors and its text: ids, names, keys. Rather more than less.
 const POINT_BYTES: usize = 1024;
@@ -92,6 +92,39 @@ pub(super) fn within(scope: &Scope) -> Filter {
     Filter::must([collection].into_iter().chain(reach))
 }
 
+/// What a search may find: within the scope, and past the filter.
+fn found(scope: &Scope, narrowed: &Narrowed) -> Filter {
+    let mut filter = within(scope);
+    filter.must.extend(conditions(narrowed));
+    filter
+}
+
+fn conditions(filter: &Narrowed) -> Vec<Condition> {
+    let Narrowed { tags_any, tags_all, from, to, languages, places } = filter;
+    let any = |field: &str, values: &BTreeSet<String>| {
+        Condition::matches(field, values.iter().cloned().collect::<Vec<String>>())
+    };
+    let mut conditions = Vec::new();
+    if !tags_any.is_empty() {
+        conditions.push(any(key::TAGS, tags_any));
+    }
+    conditions.extend(tags_all.iter().map(|tag| Condition::matches(key::TAGS, tag.clone())));
+    if from.is_some() || to.is_some() {
+        #[expect(clippy::cast_precision_loss, reason = "a range is of floats, which hold every second of a calendar")]
+        let bound = |second: &Option<i64>| second.map(|second| second as f64);
+        conditions.push(Condition::range(key::DATE, Range { gte: bound(from), lte: bound(to), ..Range::default() }));
+    }
+    if !languages.is_empty() {
+        conditions.push(any(key::LANGUAGE, languages));
+    }
+    if let Some(places) = places {
+        let exactly = any(key::EXTERNAL_ID, &places.external_ids);
+        let below = places.prefixes.iter().map(|prefix| Condition::matches_prefix(key::EXTERNAL_ID, prefix.clone()));
+        conditions.push(Filter::should([exactly].into_iter().chain(below)).into());
+    }
+    conditions
+}
+
 pub(super) fn of_collection(collection: &CollectionName) -> Filter {
     Filter::must([Condition::matches(key::COLLECTION, collection.as_str().to_owned())])
 }
@@ -127,31 +160,34 @@ impl Searching {
     /// The nearest by meaning. Only ids and scores come back.
     pub(super) fn by_meaning(&self, name: &str, scope: &Scope, query: &Query, limit: usize) -> QueryPoints {
         let dense = vector_input::Variant::Dense(DenseVector { data: query.dense.clone() });
-        nearest(name, scope, (DENSE, dense), self.graph_params(scope.reach()), limit)
+        let all = found(scope, &query.filter);
+        nearest(name, all, (DENSE, dense), self.graph_params(scope.reach(), &query.filter), limit)
     }
 
     /// The best by words. Only ids and scores come back.
     pub(super) fn by_words(&self, name: &str, scope: &Scope, query: &Query, limit: usize) -> QueryPoints {
-        // Word frequencies within the scope only: those of all would tell what others hold.
+        // Word frequencies within the scope, whatever is asked for in it: those of all would tell what others hold.
         let idf = IdfParams { corpus: Some(within(scope)) };
         let words = vector_input::Variant::Sparse(sparse(query.sparse.clone()));
-        nearest(name, scope, (BM25, words), SearchParams { idf: Some(idf), ..SearchParams::default() }, limit)
+        let params = SearchParams { idf: Some(idf), ..SearchParams::default() };
+        nearest(name, found(scope, &query.filter), (BM25, words), params, limit)
     }
 
-    /// The tenant's links lead a search through one collection. Where the caller sees only part of it, they would lead
-    /// to points out of reach and end there; ACORN looks past those, at some cost.
-    fn graph_params(&self, reach: &Reach) -> SearchParams {
-        let acorn = match reach {
-            Reach::Everything => None,
-            Reach::Groups(_) => Some(AcornSearchParams { enable: Some(true), max_selectivity: None }),
+    /// The tenant's links lead a search through one collection. Where only part of it may be found, they would lead to
+    /// points out of reach and end there; ACORN looks past those, at some cost.
+    fn graph_params(&self, reach: &Reach, narrowed: &Narrowed) -> SearchParams {
+        let is_whole = match reach {
+            Reach::Everything => narrowed.is_empty(),
+            Reach::Groups(_) => false,
         };
+        let acorn = (!is_whole).then(|| AcornSearchParams { enable: Some(true), max_selectivity: None });
         SearchParams { hnsw_ef: Some(self.hnsw_ef), quantization: self.quantization, acorn, ..SearchParams::default() }
     }
 }
 
 fn nearest(
     name: &str,
-    scope: &Scope,
+    all: Filter,
     (using, vector): (&str, vector_input::Variant),
     params: SearchParams,
     limit: usize,
@@ -161,7 +197,7 @@ fn nearest(
         collection_name: name.to_owned(),
         query: Some(QueryMessage { variant: Some(nearest) }),
         using: Some(using.to_owned()),
-        filter: Some(within(scope)),
+        filter: Some(all),
         params: Some(params),
         limit: Some(number(limit)),
         with_payload: Some(false.into()),
@@ -170,8 +206,8 @@ fn nearest(
 }
 
 /// The points whole. The scope stands again, because who may see a document may have changed in between.
-pub(super) fn records(name: &str, scope: &Scope, points: &[Ranked]) -> ScrollPoints {
-    let mut filter = within(scope);
+pub(super) fn records(name: &str, scope: &Scope, narrowed: &Narrowed, points: &[Ranked]) -> ScrollPoints {
+    let mut filter = found(scope, narrowed);
     filter.must.push(Condition::has_id(points.iter().map(|point| point_id(point.id))));
     let only_dense = VectorsSelector { names: vec![DENSE.to_owned()] };
     ScrollPoints {

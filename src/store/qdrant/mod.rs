@@ -88,15 +88,15 @@ impl QdrantStore {
     }
 
     /// The points as hits, in the order given. One that was deleted a moment ago is missing.
-    async fn hits(&self, scope: &Scope, points: &[Ranked], question: &[f32]) -> Result<Vec<Hit>, StoreError> {
-        let request = message::records(&self.name, scope, points);
+    async fn hits(&self, scope: &Scope, query: &Query, points: &[Ranked]) -> Result<Vec<Hit>, StoreError> {
+        let request = message::records(&self.name, scope, &query.filter, points);
         let records = self.calls.read(SEARCH, |client| client.scroll(request.clone())).await?.result;
         let mut by_id: HashMap<_, _> =
             records.iter().filter_map(|record| Some((message::uuid(record.id.as_ref()?)?, record))).collect();
         let there = points.iter().filter_map(|point| Some((by_id.remove(&point.id)?, point.score)));
         there
             .map(|(record, score)| {
-                message::hit(record, score, question).ok_or_else(|| damaged(SEARCH, record.id.as_ref()))
+                message::hit(record, score, &query.dense).ok_or_else(|| damaged(SEARCH, record.id.as_ref()))
             })
             .collect()
     }
@@ -173,7 +173,7 @@ impl VectorStore for QdrantStore {
         let best = fusion::fuse([near, worded], query.candidates, query.rank_constant, query.limit);
         let mut hits = Vec::with_capacity(best.len());
         for points in best.chunks(POINTS_PER_REQUEST_MAX) {
-            hits.extend(self.hits(scope, points, &query.dense).await?);
+            hits.extend(self.hits(scope, &query, points).await?);
         }
         Ok(hits)
     }

@@ -11,9 +11,10 @@ use qdrant_client::qdrant::quantization_config::Quantization as QuantizationKind
 use qdrant_client::qdrant::vectors_config::Config as VectorsKind;
 use qdrant_client::qdrant::{
     CollectionInfo, CreateCollection, CreateFieldIndexCollection, Distance, FieldType, HnswConfigDiff,
-    IntegerIndexParams, KeywordIndexParams, Memory, Modifier, OptimizersConfigDiff, PayloadIndexParams,
-    PayloadStorageParams, QuantizationConfig, QuantizationType, ScalarQuantization, SparseVectorConfig,
-    SparseVectorParams, StrictModeConfig, Value, VectorParams, VectorParamsMap, VectorsConfig,
+    IntegerIndexParams, KeywordIndexParams, KeywordPrefixParams, Memory, Modifier, OptimizersConfigDiff,
+    PayloadIndexParams, PayloadStorageParams, QuantizationConfig, QuantizationType, ScalarQuantization,
+    SparseVectorConfig, SparseVectorParams, StrictModeConfig, UpdateCollection, Value, VectorParams, VectorParamsMap,
+    VectorsConfig,
 };
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -21,14 +22,15 @@ use uuid::Uuid;
 use super::call::Calls;
 use super::{POINTS_PER_REQUEST_MAX, RANKED_MAX, ordered};
 use crate::config::{QdrantServer, Quantization, Store};
-use crate::store::StoreError;
 use crate::store::payload::{BM25, DENSE, key};
+use crate::store::{Filter, StoreError};
 
 /// In the collection's metadata.
 const FINGERPRINT: &str = "cairn_fingerprint";
 const GENERATION: &str = "cairn_generation";
-/// Conditions in one filter, and values in one condition: a collection, a caller's groups.
-const CONDITIONS_MAX: u64 = 8;
+/// Conditions in one filter beside those that somebody asks for: a collection, a caller's groups, points.
+const CONDITIONS_OWN: usize = 8;
+/// Values in one condition, such as a caller's groups.
 const VALUES_MAX: u64 = 10_000;
 /// The most candidates of a quantized search for each that is asked for.
 const OVERSAMPLING_MAX: f32 = 16.0;
@@ -68,8 +70,8 @@ pub(super) fn collection(
     }
 }
 
-/// Makes the collection where there is none, and what of its indexes is missing. Gives the generation of the one that
-/// is there, which another process may have made.
+/// Makes the collection where there is none, and what an older cairn did not give it: indexes, and room for filters.
+/// Gives the generation of the one that is there, which another process may have made.
 pub(super) async fn open(calls: &Calls, wanted: CreateCollection, fingerprint: &str) -> Result<String, StoreError> {
     let name = wanted.collection_name.clone();
     if !calls.read(WHAT, |client| client.collection_exists(name.as_str())).await? {
@@ -89,10 +91,25 @@ pub(super) async fn open(calls: &Calls, wanted: CreateCollection, fingerprint: &
         .result
         .unwrap_or_default();
     let generation = generation(calls, &name, &info, fingerprint)?;
+    if let Some(change) = wider(&name, &info) {
+        calls.read(WHAT, |client| client.update_collection(change.clone())).await?;
+    }
     for index in indexes(&name).into_iter().filter(|index| !info.payload_schema.contains_key(&index.field_name)) {
         calls.write(WHAT, |client| client.create_field_index(index.clone())).await?;
     }
     Ok(generation)
+}
+
+/// Strict mode as it is, with room for the filters of today where it has less. An operator may have allowed more.
+fn wider(name: &str, info: &CollectionInfo) -> Option<UpdateCollection> {
+    let now = info.config.as_ref()?.strict_mode_config.clone()?;
+    let wanted = strict_mode().filter_max_conditions;
+    let is_narrow = now.filter_max_conditions.is_some_and(|most| Some(most) < wanted);
+    is_narrow.then(|| UpdateCollection {
+        collection_name: name.to_owned(),
+        strict_mode_config: Some(StrictModeConfig { filter_max_conditions: wanted, ..now }),
+        ..UpdateCollection::default()
+    })
 }
 
 /// Another process, or an earlier attempt of this one whose answer was lost, is as good.
@@ -188,7 +205,7 @@ fn strict_mode() -> StrictModeConfig {
         search_allow_exact: Some(true),
         search_max_oversampling: Some(OVERSAMPLING_MAX),
         upsert_max_batchsize: u64::try_from(POINTS_PER_REQUEST_MAX).ok(),
-        filter_max_conditions: Some(CONDITIONS_MAX),
+        filter_max_conditions: u64::try_from(CONDITIONS_OWN + Filter::CONDITIONS_MAX).ok(),
         condition_max_size: Some(VALUES_MAX),
         ..StrictModeConfig::default()
     }
@@ -196,28 +213,32 @@ fn strict_mode() -> StrictModeConfig {
 
 /// One for each field that a filter names. Only the tenant's adds links to the graph: the others never stand alone.
 fn indexes(name: &str) -> Vec<CreateFieldIndexCollection> {
-    let keyword = |is_tenant: bool| {
-        IndexParams::KeywordIndexParams(KeywordIndexParams {
-            is_tenant: Some(is_tenant),
-            enable_hnsw: Some(is_tenant),
-            ..KeywordIndexParams::default()
-        })
-    };
-    // Looked up by value, never by range; a server wants both said.
-    let integer = IndexParams::IntegerIndexParams(IntegerIndexParams {
+    let keyword =
+        KeywordIndexParams { is_tenant: Some(false), enable_hnsw: Some(false), ..KeywordIndexParams::default() };
+    let tenant = KeywordIndexParams { is_tenant: Some(true), enable_hnsw: Some(true), ..keyword.clone() };
+    let prefixes = KeywordIndexParams { prefix: Some(KeywordPrefixParams {}), ..keyword.clone() };
+    // Looked up by value, or by range, never both; a server wants both said.
+    let number = IntegerIndexParams {
         lookup: Some(true),
         range: Some(false),
         enable_hnsw: Some(false),
         ..IntegerIndexParams::default()
-    });
+    };
+    let range = IntegerIndexParams { lookup: Some(false), range: Some(true), ..number.clone() };
+    let keywords = |params| (FieldType::Keyword, IndexParams::KeywordIndexParams(params));
+    let integers = |params| (FieldType::Integer, IndexParams::IntegerIndexParams(params));
     [
-        (key::COLLECTION, FieldType::Keyword, keyword(true)),
-        (key::DOCUMENT, FieldType::Keyword, keyword(false)),
-        (key::ALLOW, FieldType::Keyword, keyword(false)),
-        (key::VERSION, FieldType::Integer, integer),
+        (key::COLLECTION, keywords(tenant)),
+        (key::DOCUMENT, keywords(keyword.clone())),
+        (key::ALLOW, keywords(keyword.clone())),
+        (key::VERSION, integers(number)),
+        (key::TAGS, keywords(keyword.clone())),
+        (key::LANGUAGE, keywords(keyword)),
+        (key::DATE, integers(range)),
+        (key::EXTERNAL_ID, keywords(prefixes)),
     ]
     .into_iter()
-    .map(|(field, kind, params)| CreateFieldIndexCollection {
+    .map(|(field, (kind, params))| CreateFieldIndexCollection {
         collection_name: name.to_owned(),
         wait: Some(true),
         field_name: field.to_owned(),

@@ -1,10 +1,11 @@
 //! Path 2: what an answer says, what it cites, and when it is none.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use cairn::answer::{EXTRACTIVE_LEAD, FALLBACK_LEAD, Outcome, REFUSAL, Reason, Writer};
 use cairn::chat::{Finish, Usage};
-use cairn::document::Span;
+use cairn::document::{AlsoIn, Span};
 use cairn::embed::TokenCounter;
 
 use cairn::ingest::extract::Extracted;
@@ -29,7 +30,9 @@ async fn a_question_is_answered_from_the_document_that_says_it() {
     ] {
         let answer = ask(&app, question).await;
         let done = answer.end.as_ref().unwrap();
-        assert_eq!((done.outcome, &done.writer), (Outcome::Answered, &Writer::Extractive), "{question}");
+        // Whether quotations answer it all is for the question's words to say: "the queue" is not in that sentence.
+        assert!(matches!(done.outcome, Outcome::Answered | Outcome::Partial), "{question}");
+        assert_eq!(done.writer, Writer::Extractive, "{question}");
         assert!(answer.text.starts_with(EXTRACTIVE_LEAD), "it says that no model wrote it: {answer:?}");
         let said = answer.citations.iter().any(|c| c.external_id.ends_with(file) && c.quote.contains(words));
         assert!(said, "{question} {answer:#?}");
@@ -69,10 +72,41 @@ async fn two_documents_with_the_same_text_are_both_found_and_one_is_packed() {
     let answer = ask(&app, question).await;
     assert_eq!(answer.sources.len(), 1, "{:?}", answer.sources);
     assert_eq!(answer.citations.len(), 1);
+    let others = |copies: &[AlsoIn]| copies.iter().map(|copy| copy.external_id.clone()).collect::<BTreeSet<_>>();
+    let all: BTreeSet<String> =
+        ["one.md", "two.md", "near.md"].map(|name| sandbox.docs().join(name).to_str().unwrap().to_owned()).into();
+    let mut named = others(&answer.sources[0].also_in);
+    assert_eq!(named, others(&answer.citations[0].also_in));
+    named.insert(answer.citations[0].external_id.clone());
+    assert_eq!(named, all, "it is shown once, with the others beside it");
     // Taking one of them away leaves the others.
     fs::remove_file(sandbox.docs().join("one.md")).unwrap();
     ingest(&app, &default_collection(), &[sandbox.docs()], Vanished::Go).await;
     assert_eq!(search(&app, question).await.len(), 2);
+}
+
+#[tokio::test]
+async fn neighbours_of_one_section_are_one_passage_with_the_documents_own_text() {
+    let sandbox =
+        Sandbox::new().with("CAIRN__INGEST__CHUNK_TOKENS_MAX", "48").with("CAIRN__INGEST__HEADING_TOKENS_MAX", "16");
+    let steps = ["first", "second", "third", "fourth"].map(|step| {
+        format!(
+            "For the {step} step of the ferry crossing, the crew checks the {step} rope on the landing and rings twice."
+        )
+    });
+    let text = format!("# Ferry\n\n## Crossing\n\n{}\n\n## Kitchen\n\nSoup is served at noon.\n", steps.join("\n\n"));
+    let path = sandbox.write("ferry.md", &text);
+    let app = sandbox.ingested().await;
+    assert!(search(&app, "ferry").await.len() >= 4, "cut into chunks");
+    let answer = ask(&app, "What does the crew check at each step of the ferry crossing?").await;
+    let best = &answer.sources[0].hit.chunk;
+    assert!(steps.iter().all(|step| best.text.contains(step)), "{:#?}", answer.sources);
+    let whole = extracted(path.to_str().unwrap()).text;
+    for passage in &answer.sources {
+        assert_eq!(passage.hit.chunk.span.of(&whole), passage.hit.chunk.text);
+    }
+    assert!(!best.text.contains("Soup"), "another section");
+    check_citations(&answer);
 }
 
 #[tokio::test]

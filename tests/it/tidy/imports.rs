@@ -57,9 +57,9 @@ const MODULES: &[(&str, &[&str])] = &[
 /// What is said in one place only, and where: paths in the code, and the files that may have them.
 const HOMES: &[(&[&str], &[&str])] = &[
     (&["axum", "tower_http", "utoipa", "utoipa_axum", "utoipa_swagger_ui"], &["src/server/"]),
-    (&["qdrant_edge"], &["src/store/edge.rs", "src/embed/sparse.rs"]),
+    (&["qdrant_edge"], &["src/store/edge.rs", "src/store/edge/", "src/embed/sparse.rs"]),
     (&["qdrant_client", "tonic"], &["src/store/qdrant/"]),
-    (&["fastembed", "ort", "hf_hub"], &["src/embed/local.rs"]),
+    (&["fastembed", "ort", "hf_hub"], &["src/embed/local.rs", "src/embed/local/"]),
     (&["async_openai"], &["src/openai.rs", "src/chat.rs", "src/embed/remote.rs"]),
     (&["tower"], &["src/openai.rs"]),
     (&["sqlx"], &["src/ledger/"]),
@@ -80,7 +80,7 @@ const HOMES: &[(&[&str], &[&str])] = &[
     (&["tokio::process"], &["src/ingest/reader.rs"]),
     (&["std::env"], &["src/config/", "src/ingest/reader/confine.rs"]),
     (&["tokio::spawn", "tokio::task", "tokio_util::task", "std::thread::spawn"], &["src/tasks.rs"]),
-    (&["std::thread::Builder"], &["src/embed/local.rs"]),
+    (&["std::thread::Builder"], &["src/embed/local.rs", "src/embed/local/"]),
 ];
 
 /// Modules that both paths must stay free of: neither path knows the other, and nothing below knows a door.
