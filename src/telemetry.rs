@@ -92,6 +92,11 @@ fn describe() {
     );
     describe_histogram!("cairn_answer_duration_seconds", Unit::Seconds, "From a question to its answer's end");
     describe_histogram!("cairn_retrieval_duration_seconds", Unit::Seconds, "To embed a question and search for it");
+    describe_histogram!("cairn_rerank_duration_seconds", Unit::Seconds, "To order the best hits anew, or to fail to");
+    describe_counter!(
+        "cairn_rerankings_total",
+        "Answers for which a reranker was asked, by outcome: ordered, deadline, unavailable, nonsense or model"
+    );
     describe_gauge!("cairn_documents", "Documents by collection and state");
     describe_gauge!(
         "cairn_oldest_queued_seconds",

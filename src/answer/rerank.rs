@@ -30,24 +30,29 @@ impl Rerank {
     async fn scores(&self, question: &str, hits: &[Hit]) -> Option<Vec<f32>> {
         let texts: Vec<String> = hits.iter().take(self.candidates).map(text).collect();
         let (asked, started) = (texts.len(), Instant::now());
-        let (reason, cause) = match tokio::time::timeout(self.deadline, self.reranker.scores(question, texts)).await {
+        let scored = tokio::time::timeout(self.deadline, self.reranker.scores(question, texts)).await;
+        metrics::histogram!("cairn_rerank_duration_seconds").record(started.elapsed().as_secs_f64());
+        let count = |outcome: &'static str| {
+            metrics::counter!("cairn_rerankings_total", "outcome" => outcome).increment(1);
+        };
+        let (outcome, cause) = match scored {
             Ok(Ok(scores)) if scores.len() == asked && scores.iter().all(|score| score.is_finite()) => {
-                metrics::histogram!("cairn_rerank_duration_seconds").record(started.elapsed().as_secs_f64());
+                count("ordered");
                 if self.fails.swap(false, Ordering::Relaxed) {
                     info!("the reranker works again");
                 }
                 return Some(scores);
             }
             Ok(Ok(_)) => ("nonsense", "it gave scores that are none".to_owned()),
-            Ok(Err(error)) => (error.reason(), error.to_string()),
-            Err(_) => (
-                "deadline",
-                format!("no answer within {} (rerank.deadline)", humantime::format_duration(self.deadline)),
-            ),
+            Ok(Err(error)) => (error.outcome(), error.to_string()),
+            Err(_) => {
+                let limit = humantime::format_duration(self.deadline);
+                ("deadline", format!("no answer within {limit} (rerank.deadline)"))
+            }
         };
-        metrics::counter!("cairn_rerank_failures_total", "reason" => reason).increment(1);
+        count(outcome);
         if !self.fails.swap(true, Ordering::Relaxed) {
-            warn!(reason, cause, "the reranker failed, so the fused order stands; more failures are only counted");
+            warn!(outcome, cause, "the reranker failed, so the fused order stands; more failures are only counted");
         }
         None
     }

@@ -41,7 +41,7 @@ pub enum RerankError {
 
 impl RerankError {
     /// For a metric: one of a few words.
-    pub fn reason(&self) -> &'static str {
+    pub fn outcome(&self) -> &'static str {
         match self {
             Self::Unusable(_) | Self::Model(_) => "model",
             Self::Unavailable { .. } => "unavailable",
@@ -91,7 +91,7 @@ impl RemoteReranker {
     pub fn new(endpoint: &RerankEndpoint, deadline: Duration) -> Result<Self, RerankError> {
         let http = openai::http(&endpoint.base_url)
             .connect_timeout(CONNECT_TIMEOUT.min(deadline))
-            .timeout(deadline)
+            .timeout(deadline.saturating_mul(2)) // For whoever does not give up before.
             .build()
             .map_err(|error| RerankError::Unusable(format!("set up HTTP: {error}")))?;
         Ok(Self { http, base_url: endpoint.base_url.clone(), api_key: endpoint.api_key.clone() })

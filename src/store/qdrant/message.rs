@@ -180,7 +180,7 @@ impl Searching {
             Reach::Everything => narrowed.is_empty(),
             Reach::Groups(_) => false,
         };
-        let acorn = (!is_whole).then(|| AcornSearchParams { enable: Some(true), max_selectivity: None });
+        let acorn = (!is_whole).then_some(AcornSearchParams { enable: Some(true), max_selectivity: None });
         SearchParams { hnsw_ef: Some(self.hnsw_ef), quantization: self.quantization, acorn, ..SearchParams::default() }
     }
 }

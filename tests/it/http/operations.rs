@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{ASK, CHAT, SEARCH, asking, chatting};
 use crate::harness::chat::{ChatStub, says};
+use crate::harness::rerank::{RerankStub, Scoring};
 use crate::harness::served::{Served, read};
 use crate::harness::{Sandbox, repository};
 
@@ -30,7 +31,11 @@ async fn a_service_whose_ledger_does_not_answer_is_alive_and_not_ready() {
 #[tokio::test]
 async fn every_documented_metric_is_there_after_traffic() {
     let stub = ChatStub::start([says(&["Port 2525 [1] [99]."])]).await;
-    let sandbox = Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    let reranker = RerankStub::start(Scoring::Prefers("port")).await;
+    let sandbox = Sandbox::with_documents()
+        .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
+        .with("CAIRN__RERANK__BASE_URL", &reranker.base_url)
+        .with("CAIRN__RERANK__DEADLINE", "20s");
     let served = Served::start(&sandbox).await;
     served.post(ASK, &asking()).await;
     served.post(CHAT, &chatting()).await;

@@ -13,7 +13,7 @@ use crate::harness::served::Served;
 use crate::harness::{MODEL, QUESTION, Sandbox, ask, models_dir, repository};
 
 /// Stands in one document alone, which is not the one that answers the question.
-const ELSEWHERE: &str = "smart host";
+const ELSEWHERE: &str = "small offices";
 
 /// All that is found is packed, so that a hit that is lost shows.
 fn roomy() -> Sandbox {
@@ -43,7 +43,7 @@ async fn packed(app: &App) -> Vec<String> {
 #[tokio::test]
 async fn the_best_hits_are_ordered_anew_and_none_is_lost() {
     let fused = packed(&roomy().ingested().await).await;
-    assert!(fused.len() > 3, "{fused:?}");
+    assert!(fused.len() > 2, "{fused:?}");
     let stub = RerankStub::start(Scoring::Prefers(ELSEWHERE)).await;
     let app = reranked_by(&stub, "20s").ingested().await;
     let reranked = packed(&app).await;
@@ -80,7 +80,7 @@ async fn after_its_deadline_the_fused_order_stands_and_it_is_counted() {
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!(stub.asked().len(), 1);
     let metrics = served.get("/metrics").await.body;
-    assert!(metrics.contains("cairn_rerank_failures_total{reason=\"deadline\"}"), "{metrics}");
+    assert!(metrics.contains("cairn_rerankings_total{outcome=\"deadline\"}"), "{metrics}");
 }
 
 #[tokio::test]
@@ -112,13 +112,11 @@ async fn a_cross_encoder_in_this_process_orders_the_hits_too() {
     fs::create_dir(&model).unwrap();
     fs::copy(repository().join("tests/fixtures/reranker/model.onnx"), model.join("model.onnx")).unwrap();
     fs::copy(models_dir().join(MODEL).join("tokenizer.json"), model.join("tokenizer.json")).unwrap();
-    let sandbox = Sandbox::new()
-        .with("CAIRN__RERANK__MODEL", model.to_str().unwrap())
-        .with("CAIRN__RERANK__DEADLINE", "20s")
-        .with("CAIRN__RETRIEVAL__RELEVANCE_MIN", "-1");
+    let sandbox =
+        Sandbox::new().with("CAIRN__RERANK__MODEL", model.to_str().unwrap()).with("CAIRN__RERANK__DEADLINE", "20s");
     // The model counts pairs of equal words; the searches like the other one better.
-    sandbox.write("near.md", "Kestrel takes mail on port 2525.\n");
-    sandbox.write("far.md", "Which which which does does does the the the for for for on on on?\n");
+    sandbox.write("near.md", "Kestrel listens on port 2525 for mail.\n");
+    sandbox.write("far.md", "Kestrel, mail, port, port, port, port: for, for, for, on, on, on, on.\n");
     let app = sandbox.ingested().await;
     assert_eq!(packed(&app).await[0].split(' ').next(), Some("far.md"));
     let without = sandbox.with("CAIRN__RERANK__MODEL", "");
