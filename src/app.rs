@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 pub use data_dir::{DataDir, DataDirError, Serving};
 
-use crate::answer::{Answerer, Policy, Prompt, PromptError};
+use crate::answer::{Answerer, Condenser, Policy, Prompt, PromptError};
 use crate::chat::{ChatClient, ChatError};
 use crate::config::{self, Config, Embed, EmbedPlace, Unsupported};
 use crate::embed::{
@@ -120,6 +120,7 @@ impl App {
             store: Arc::clone(&store),
             chat,
             prompt,
+            condenser: Condenser::new(&config.conversations).map_err(PromptError::from)?,
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
             scorer: Arc::new(Scorer::shipped()?),

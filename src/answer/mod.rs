@@ -7,9 +7,11 @@ mod event;
 
 mod checked;
 mod cite;
+mod condense;
 mod extractive;
 mod pack;
 mod prompt;
+mod searched;
 mod sentence;
 
 use std::collections::HashSet;
@@ -20,10 +22,12 @@ use async_stream::stream;
 use futures::{Stream, StreamExt};
 
 pub use checked::Policy;
+pub use condense::{Condensed, CondensedBy, Condenser};
 pub use event::{
     AnswerError, AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Finding, Outcome, Writer,
 };
 pub use prompt::{Prompt, PromptError};
+pub use searched::{Candidate, Searched};
 
 use crate::caller::Caller;
 use crate::chat::{ChatClient, ChatError, ChatEvent, Finish, Role, Sampling};
@@ -66,7 +70,15 @@ pub struct Grounding {
     pub passages: Vec<Passage>,
     /// The best hit of each of the nearest documents, whether or not it was worth packing.
     pub nearest: Vec<Hit>,
+    pub searched: Searched,
     started: Instant,
+}
+
+impl Grounding {
+    /// What is asked, as it stands by itself.
+    pub fn asked(&self) -> &str {
+        self.searched.condensed.as_ref().map_or(&self.question.text, |condensed| &condensed.text)
+    }
 }
 
 /// Answers questions from the documents of one store.
@@ -77,6 +89,7 @@ pub struct Answerer {
     /// None: answers are extractive.
     pub chat: Option<ChatClient>,
     pub prompt: Prompt,
+    pub condenser: Condenser,
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
     pub scorer: Arc<Scorer>,
@@ -125,12 +138,18 @@ impl Answerer {
     pub async fn ground(&self, caller: &Caller, question: Question) -> Result<Grounding, AnswerError> {
         let started = Instant::now();
         self.check_history(&question.history)?;
-        let text = self.search_text(&question);
-        let hits = self.search(caller, &question.collection, &text, self.retrieval.candidates).await?;
+        self.check_length(&question.text)?;
+        let (embedder, chat) = (self.embedder.as_ref(), self.chat.as_ref());
+        let condensed = self.condenser.condense(&question, chat, embedder, &self.sparse).await;
+        let question = Question { history: self.condenser.bounded(&question.history, embedder), ..question };
+        let hits = self.search_for(caller, &question, condensed.as_ref()).await?;
+        let candidates = hits.iter().map(Candidate::of).collect();
         let nearest = nearest(&hits);
-        let judged = pack::judge(&text, hits, &self.sparse);
+        let asked = condensed.as_ref().map_or(&question.text, |condensed| &condensed.text);
+        let judged = pack::judge(asked, hits, &self.sparse);
         let passages = pack::pack(judged, &self.retrieval, self.embedder.token_counter());
-        Ok(Grounding { question, passages, nearest, started })
+        let searched = Searched { condensed, candidates, took: started.elapsed() };
+        Ok(Grounding { question, passages, nearest, searched, started })
     }
 
     /// Writes the answer. Runs after the first byte, so an error here is an event.
@@ -243,10 +262,10 @@ impl Answerer {
     }
 
     async fn write_by_quoting(&self, grounding: Grounding) -> Result<Vec<AnswerEvent>, EmbedError> {
-        let Grounding { question, passages, nearest, .. } = grounding;
+        let asked = grounding.asked().to_owned();
+        let Grounding { passages, nearest, .. } = grounding;
         let quotes =
-            extractive::quotes(self.embedder.as_ref(), &self.sparse, &question.text, &passages, self.limits.quotes_max)
-                .await?;
+            extractive::quotes(self.embedder.as_ref(), &self.sparse, &asked, &passages, self.limits.quotes_max).await?;
         if quotes.is_empty() {
             return Ok(refusal(nearest));
         }
@@ -280,16 +299,6 @@ impl Answerer {
             nearest: Vec::new(),
         }));
         Ok(events)
-    }
-
-    /// What is searched for: the question, after the one before it where it may lean on that ("and on Debian?").
-    fn search_text(&self, question: &Question) -> String {
-        let before = question.history.iter().rev().find(|turn| turn.role == Role::User);
-        let Some(before) = before else { return question.text.clone() };
-        let both = format!("{}\n{}", before.text, question.text);
-        let counter = self.embedder.token_counter();
-        let fits = counter.count(&both) + counter.special_tokens() <= self.embedder.tokens_max();
-        if fits { both } else { question.text.clone() }
     }
 
     fn check_length(&self, text: &str) -> Result<(), AnswerError> {

@@ -3,6 +3,7 @@
 //! `config/default.toml` < a file < `CAIRN__SECTION__KEY` < flags. Nothing outside this module reads the environment,
 //! and nothing after it validates a setting again. Keys and secrets never appear in an error.
 
+mod kept;
 mod raw;
 mod store;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+pub use kept::{Answers, Condense, Conversations, StoreConversations};
 pub use raw::{Answer, Extract, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources, Unsupported};
 use secrecy::{ExposeSecret, SecretString};
 pub use store::{QdrantServer, Store};
@@ -50,6 +52,8 @@ pub struct Config {
     /// None: answers are extractive.
     pub chat: Option<Chat>,
     pub answer: Answer,
+    pub answers: Answers,
+    pub conversations: Conversations,
     pub server: Server,
     /// Shown to a server by the commands that ask one.
     pub client_key: Option<SecretString>,
@@ -178,6 +182,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
     check_retrieval(&raw.retrieval)?;
     check_server(&raw.server)?;
     check_answer(&raw.answer)?;
+    kept::check(&raw.answers, &raw.conversations)?;
     Ok(Config {
         data_dir: folder(raw.data.dir, environment, "XDG_DATA_HOME", ".local/share", "cairn")?,
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
@@ -191,6 +196,8 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         retrieval: raw.retrieval,
         chat: chat(raw.chat, environment)?,
         answer: raw.answer,
+        answers: raw.answers,
+        conversations: raw.conversations,
         server: raw.server,
         client_key: secret("client", raw.client.api_key, &raw.client.api_key_file)?,
         log: raw.log,

@@ -11,6 +11,7 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::{Answers, Conversations};
 use crate::document::CollectionName;
 
 #[derive(Debug, Deserialize)]
@@ -26,6 +27,8 @@ pub(super) struct Raw {
     pub(super) retrieval: Retrieval,
     pub(super) chat: Chat,
     pub(super) answer: Answer,
+    pub(super) answers: Answers,
+    pub(super) conversations: Conversations,
     pub(super) server: Server,
     pub(super) client: Client,
     pub(super) log: Log,
