@@ -164,6 +164,8 @@ pub enum AnswerError {
     TimedOut { seconds: u64 },
     #[error("the service is stopping")]
     Stopped,
+    #[error("the answer can't be added to its conversation just now; the service's log says why")]
+    NotKept,
 }
 
 impl AnswerError {
@@ -175,7 +177,7 @@ impl AnswerError {
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),
             Self::Prompt(_) => Class::Internal,
-            Self::TimedOut { .. } | Self::Stopped => Class::Unavailable,
+            Self::TimedOut { .. } | Self::Stopped | Self::NotKept => Class::Unavailable,
         }
     }
 }

@@ -75,15 +75,12 @@ const SEEN: &str = "(?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR collection IN 
                     AND created_at_ms >= ?3";
 
 impl Ledger {
-    /// Keeps an answer, and adds it to its conversation. False: there is no such conversation any more, and nothing was
-    /// kept.
-    pub async fn keep_answer(&self, ending: Ending<'_>) -> Result<bool, LedgerError> {
+    /// Keeps an answer, and adds it to its conversation, unless that was forgotten meanwhile.
+    pub async fn keep_answer(&self, ending: Ending<'_>) -> Result<(), LedgerError> {
         const WHAT: &str = "keep an answer";
         let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
-        if let Some(said) = ending.said
-            && !conversations::add(&mut transaction, said).await.map_err(sql(WHAT))?
-        {
-            return Ok(false);
+        if let Some(said) = ending.said {
+            conversations::add(&mut transaction, said).await.map_err(sql(WHAT))?;
         }
         if let Some(answer) = ending.answer {
             insert(&mut transaction, answer).await.map_err(sql(WHAT))?;
@@ -97,8 +94,7 @@ impl Ledger {
             }
             forget_beyond(&mut transaction, ending.count_max).await.map_err(sql(WHAT))?;
         }
-        transaction.commit().await.map_err(sql(WHAT))?;
-        Ok(true)
+        transaction.commit().await.map_err(sql(WHAT))
     }
 
     pub async fn answer(&self, id: &str, of: AnswersOf<'_>) -> Result<Option<AnswerRow>, LedgerError> {

@@ -144,8 +144,8 @@ impl Ledger {
     }
 }
 
-/// Adds a question and its answer to the end of a conversation. False: it is there no more.
-pub(super) async fn add(connection: &mut sqlx::SqliteConnection, said: Said<'_>) -> Result<bool, sqlx::Error> {
+/// Adds a question and its answer to the end of a conversation, if it is still there.
+pub(super) async fn add(connection: &mut sqlx::SqliteConnection, said: Said<'_>) -> Result<(), sqlx::Error> {
     let bytes = i64::try_from(said.question.len() + said.answer.len()).unwrap_or(i64::MAX);
     let now = now_ms();
     let known: Option<(i64,)> = sqlx::query_as(
@@ -157,7 +157,7 @@ pub(super) async fn add(connection: &mut sqlx::SqliteConnection, said: Said<'_>)
     .bind(said.conversation)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((messages,)) = known else { return Ok(false) };
+    let Some((messages,)) = known else { return Ok(()) };
     for (number, role, text) in [(messages - 1, "user", said.question), (messages, "assistant", said.answer)] {
         sqlx::query("INSERT INTO messages (conversation, number, role, text, answer, at_ms) VALUES (?, ?, ?, ?, ?, ?)")
             .bind(said.conversation)
@@ -169,7 +169,7 @@ pub(super) async fn add(connection: &mut sqlx::SqliteConnection, said: Said<'_>)
             .execute(&mut *connection)
             .await?;
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Forgets conversations that nobody has used since, at most `limit` of them. Gives how many.

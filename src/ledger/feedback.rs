@@ -12,6 +12,7 @@ pub struct FeedbackRow {
     /// The id of the key that said it. Empty: none did.
     pub owner: String,
     pub collection: String,
+    /// As it stands without the conversation.
     pub question: String,
     /// `up` or `down`.
     pub rating: String,

@@ -87,7 +87,8 @@ async fn a_real_models_answer_streams_with_counts_and_known_sources_and_its_canc
     let sandbox = Sandbox::with_documents()
         .with("CAIRN__CHAT__BASE_URL", &base_url)
         .with("CAIRN__CHAT__ANSWER_TOKENS_MAX", "160")
-        .with("CAIRN__RETRIEVAL__PASSAGE_TOKENS_MAX", "200");
+        .with("CAIRN__RETRIEVAL__PASSAGE_TOKENS_MAX", "200")
+        .with("CAIRN__CONVERSATIONS__HISTORY_TOKENS_MAX", "100000");
     let served = Served::start(&sandbox).await;
 
     // A client that leaves after the first words.

@@ -126,8 +126,9 @@ fn joined(base: &str, follow_up: &str, sparse: &SparseEmbedder) -> String {
     let carried: Vec<&str> = base
         .unicode_words()
         .filter(|word| {
-            let terms = sparse.question(word).indices;
-            !terms.is_empty() && terms.into_iter().fold(false, |is_new, term| seen.insert(term) || is_new)
+            let known = seen.len();
+            seen.extend(sparse.question(word).indices);
+            seen.len() > known
         })
         .take(CARRIED_MAX)
         .collect();
