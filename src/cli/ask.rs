@@ -10,7 +10,7 @@ use clap::Args;
 use futures::{Stream, StreamExt};
 
 use super::remote::{Door, Remote};
-use super::show::AnswerPrinter;
+use super::show::{AnswerPrinter, shown_in_line};
 use super::{collection, until_interrupted};
 use crate::answer::{AnswerEvent, Question};
 use crate::app::App;
@@ -19,7 +19,7 @@ use crate::chat::Sampling;
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::record::{Asker, Recorder};
-use crate::server::ask::{AboutWire, AskEvent, AskRequest, collect};
+use crate::server::ask::{AboutWire, AskEvent, AskRequest, DoneWire, collect};
 use crate::server::conversations::{ConversationRequest, ConversationWire};
 
 /// Instead of an id: begin a conversation.
@@ -92,7 +92,8 @@ async fn here(app: &App, args: AskArgs, recorder: &Recorder) -> anyhow::Result<E
     if args.json {
         return print_json(events, &about).await;
     }
-    print(events.map(|event| Ok(AskEvent::from(event).about(&about))), args.trace).await
+    let done = print(events.map(|event| Ok(AskEvent::from(event).about(&about)))).await?;
+    print_names(done.about.answer_id.filter(|_| args.trace), done.about.conversation_id)
 }
 
 async fn print_json(events: impl Stream<Item = AnswerEvent>, about: &AboutWire) -> anyhow::Result<ExitCode> {
@@ -121,26 +122,28 @@ async fn there(remote: &Remote, args: AskArgs, config: &Config) -> anyhow::Resul
         writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&answer)?)?;
         return Ok(ExitCode::SUCCESS);
     }
-    print(remote.ask(&request).await?, trace).await
+    let done = print(remote.ask(&request).await?).await?;
+    print_names(done.about.answer_id.filter(|_| trace), done.about.conversation_id)
 }
 
-async fn print(events: impl Stream<Item = anyhow::Result<AskEvent>>, trace: bool) -> anyhow::Result<ExitCode> {
+async fn print(events: impl Stream<Item = anyhow::Result<AskEvent>>) -> anyhow::Result<DoneWire> {
     let mut events = std::pin::pin!(events);
     let mut printer = AnswerPrinter::default();
     while let Some(event) = events.next().await {
         if let Some(done) = printer.event(event?, &mut io::stdout())? {
-            let mut out = io::stdout();
-            let answer = done.about.answer_id.filter(|_| trace);
-            let names = [("Answer", answer), ("Conversation", done.about.conversation_id)];
-            let named: Vec<_> = names.iter().filter_map(|(what, id)| Some((what, id.as_ref()?))).collect();
-            if !named.is_empty() {
-                writeln!(out)?;
-            }
-            for (what, id) in named {
-                writeln!(out, "{what} {}", super::show::shown_in_line(id))?;
-            }
-            return Ok(ExitCode::SUCCESS);
+            return Ok(done);
         }
     }
     Err(anyhow!("the answer ended in the middle"))
+}
+
+fn print_names(answer: Option<String>, conversation: Option<String>) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout();
+    let names = [("Answer", answer), ("Conversation", conversation)];
+    let lines: Vec<String> =
+        names.into_iter().filter_map(|(what, id)| Some(format!("{what} {}\n", shown_in_line(&id?)))).collect();
+    if !lines.is_empty() {
+        write!(out, "\n{}", lines.concat())?;
+    }
+    Ok(ExitCode::SUCCESS)
 }

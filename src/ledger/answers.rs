@@ -176,6 +176,21 @@ pub(super) async fn forget_of(
     Ok(())
 }
 
+/// Forgets the answers of a conversation.
+pub(super) async fn forget_said(
+    connection: &mut sqlx::SqliteConnection,
+    conversation: &str,
+) -> Result<(), sqlx::Error> {
+    let said: Vec<(String,)> = sqlx::query_as("SELECT id FROM answers WHERE conversation = ?")
+        .bind(conversation)
+        .fetch_all(&mut *connection)
+        .await?;
+    for (id,) in &said {
+        forget(connection, id).await?;
+    }
+    Ok(())
+}
+
 async fn insert(connection: &mut sqlx::SqliteConnection, answer: &AnswerRow) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO answers (id, owner, collection, conversation, question, condensed, outcome, reason, writer, model,

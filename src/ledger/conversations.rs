@@ -3,7 +3,7 @@
 //! An owner is the id of a key, or empty; a conversation of another owner is one that is not there, and so is one that
 //! nobody has used since `alive_since_ms`. Whose turn it is, and what an answer rests on, is not known here.
 
-use super::{Ledger, LedgerError, now_ms, sql};
+use super::{Ledger, LedgerError, answers, now_ms, sql};
 
 /// A conversation that is kept, without what was said.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -122,7 +122,8 @@ impl Ledger {
         Ok(latest)
     }
 
-    /// Forgets a conversation with all that was said in it. False where there is none of this owner's.
+    /// Forgets a conversation with all that was said in it, and how its answers came about. False where there is none of
+    /// this owner's.
     pub async fn forget_conversation(&self, id: &str, owner: &str) -> Result<bool, LedgerError> {
         const WHAT: &str = "forget a conversation";
         let mut transaction = self.pool.begin().await.map_err(sql(WHAT))?;
@@ -138,6 +139,7 @@ impl Ledger {
                 .execute(&mut *transaction)
                 .await
                 .map_err(sql(WHAT))?;
+            answers::forget_said(&mut transaction, id).await.map_err(sql(WHAT))?;
         }
         transaction.commit().await.map_err(sql(WHAT))?;
         Ok(done.rows_affected() == 1)

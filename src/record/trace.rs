@@ -230,3 +230,31 @@ impl From<&CheckedClaim> for Claim {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_that_can_not_be_read_are_an_error_and_neither_nobodys_nor_everybodys() {
+        let asked = |groups: Option<&[&str]>| Asked {
+            groups: groups.map(|names| names.iter().map(|name| (*name).to_owned()).collect()),
+            ..Asked::default()
+        };
+        assert_eq!(asked(None).groups(), Ok(None));
+        assert_eq!(asked(Some(&[])).groups(), Ok(Some([].into())));
+        assert_eq!(asked(Some(&["staff"])).groups(), Ok(Some(["staff".parse().unwrap()].into())));
+        assert!(asked(Some(&["staff", "no group!"])).groups().is_err());
+    }
+
+    #[test]
+    fn what_is_asked_comes_back_from_json_as_it_was() {
+        let history = vec![
+            Message { role: "user".into(), text: "Which port?".into() },
+            Message { role: "assistant".into(), text: "2525 [1].".into() },
+        ];
+        let asked = Asked { history, temperature: Some(0.1), answer_tokens_max: Some(9), groups: Some(vec![]) };
+        assert_eq!(serde_json::from_str::<Asked>(&asked.to_json()).unwrap(), asked);
+        assert_eq!(asked.history()[1].role, Role::Assistant);
+    }
+}

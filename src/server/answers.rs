@@ -114,7 +114,8 @@ pub struct FeedbackWire {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct FeedbackListWire {
     pub data: Vec<FeedbackWire>,
-    /// Whether there is more; give the last one's `answer_id` as `before`.
+    /// Whether there may be more; give the last one's `answer_id` as `before`. All that was said of one answer is on one
+    /// page.
     pub has_more: bool,
 }
 
@@ -272,7 +273,15 @@ pub(super) async fn feedback(
     let rating = query.rating.map(Rating::name);
     let mut rows = service.ledger.feedback(of, rating, before.as_deref(), limit + 1).await?;
     let has_more = rows.len() > limit;
-    rows.truncate(limit);
+    if let Some(next) = rows.get(limit).map(|row| row.answer.clone()) {
+        // A page ends with an answer: the next one begins after it.
+        let begun = rows.iter().position(|row| row.answer == next).unwrap_or(limit);
+        rows.truncate(begun);
+        if rows.is_empty() {
+            rows = service.ledger.feedback_of(&next).await?;
+            rows.retain(|row| rating.is_none_or(|rating| row.rating == rating));
+        }
+    }
     Ok(Json(FeedbackListWire { data: rows.into_iter().map(FeedbackWire::from).collect(), has_more }))
 }
 

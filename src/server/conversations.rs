@@ -179,7 +179,7 @@ pub(super) async fn get(
     Ok(Json(ConversationDetailWire { conversation: row.into(), items }))
 }
 
-/// Forgets a conversation and all that was said in it. What is kept of its answers stays for its own time.
+/// Forgets a conversation, all that was said in it, and how its answers came about.
 #[utoipa::path(
     delete,
     path = "/v1/conversations/{conversation}",

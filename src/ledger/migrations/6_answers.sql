@@ -54,6 +54,7 @@ CREATE TABLE answers (
 ) STRICT;
 
 CREATE INDEX answers_by_owner ON answers (owner, id);
+CREATE INDEX answers_by_conversation ON answers (conversation);
 CREATE INDEX answers_by_time ON answers (created_at_ms);
 
 -- The documents that an answer could rely on: it goes when one of them is removed.

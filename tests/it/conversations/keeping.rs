@@ -44,6 +44,8 @@ async fn a_conversation_remembers_what_was_said_in_it() {
     let gone = delete(&served, &format!("{CONVERSATIONS}/{id}")).await;
     assert_eq!(gone.json(), json!({ "id": id, "object": "conversation.deleted", "deleted": true }));
     assert_eq!(served.get(&format!("{CONVERSATIONS}/{id}")).await.code(), "conversation_not_found");
+    let trace = served.get(&format!("/v1/answers/{}", first["answer_id"].as_str().unwrap())).await;
+    assert_eq!(trace.code(), "answer_not_found", "how its answers came about is gone as well");
     let late = served.post(ASK, &json!({ "question": QUESTION, "conversation_id": id })).await;
     assert_eq!((late.status, late.code().as_str()), (404, "conversation_not_found"));
 }

@@ -76,7 +76,8 @@ async fn an_answer_is_kept_when_its_end_is_sent_whichever_way_it_was_asked_for()
 #[tokio::test]
 async fn an_answer_that_failed_or_whose_reader_left_is_kept_as_far_as_it_came() {
     let begun = &["It listens on port 2525 [1]. ", "And the "];
-    let stub = ChatStub::start([says_then(begun, &[Step::Cut]), says_then(begun, &[Step::Silence])]).await;
+    let broken = Step::Raw("data: {\"error\":{}}\n\n".into());
+    let stub = ChatStub::start([says_then(begun, &[broken]), says_then(begun, &[Step::Silence])]).await;
     let served = Served::start(&Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url)).await;
     assert_eq!(served.post(ASK, &json!({ "question": QUESTION })).await.status, 503);
     let id = id_of_latest(&served).await;
@@ -161,6 +162,8 @@ async fn answers_of_other_keys_are_not_there_but_for_an_admin_of_their_collectio
     }
     let feedback = send(&served, "GET", "/v1/feedback", &admin, &none).await.json();
     assert_eq!(feedback["data"].as_array().unwrap().len(), 2, "one of each key that may see it");
+    let whole = send(&served, "GET", "/v1/feedback?limit=1", &admin, &none).await.json();
+    assert_eq!(whole["data"], feedback["data"], "what is said of one answer is on one page");
     let others = send(&served, "GET", "/v1/feedback", &elsewhere, &none).await.json();
     assert_eq!(others["data"], json!([]));
     assert_eq!(send(&served, "DELETE", &path, &theirs, &none).await.status, 404);
