@@ -9,7 +9,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 pub use data_dir::{DataDir, DataDirError, Serving};
 
-use crate::answer::{AnswerError, Answerer, Joiner, Originals, Policy, Prompt, PromptError, Rerank, Verifier};
+use crate::answer::{
+    AnswerError, Answerer, Condenser, Joiner, Originals, Policy, Prompt, PromptError, Rerank, Verifier,
+};
 use crate::chat::{ChatClient, ChatError};
 use crate::config::{self, Config, Embed, EmbedPlace, RerankPlace, Unsupported};
 use crate::document::{CollectionName, DocumentId, Version};
@@ -129,6 +131,7 @@ impl App {
             prompt,
             rerank: rerank(&config).await?,
             joiner: Joiner::new(Arc::clone(&originals)),
+            condenser: Condenser::new(&config.conversations).map_err(PromptError::from)?,
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
             scorer: Arc::new(Scorer::shipped()?),

@@ -224,6 +224,8 @@ pub enum AnswerError {
     TimedOut { seconds: u64 },
     #[error("the service is stopping")]
     Stopped,
+    #[error("the answer can't be added to its conversation just now; the service's log says why")]
+    NotKept,
 }
 
 impl AnswerError {
@@ -235,7 +237,7 @@ impl AnswerError {
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),
             Self::Prompt(_) | Self::Originals { .. } => Class::Internal,
-            Self::TimedOut { .. } | Self::Stopped => Class::Unavailable,
+            Self::TimedOut { .. } | Self::Stopped | Self::NotKept => Class::Unavailable,
         }
     }
 }

@@ -18,6 +18,8 @@ mod instructions;
 mod join;
 mod record;
 mod rerank;
+mod condense;
+mod searched;
 mod sentence;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use checked::Policy;
+pub use condense::{Condensed, CondensedBy, Condenser};
 pub use event::{
     AnswerError, AnswerEvent, CheckedClaim, Citation, ClaimCounts, Done, Evidence, Finding, MarkCounts, Outcome,
     Reason, Writer,
@@ -32,6 +35,7 @@ pub use event::{
 pub use join::{Joiner, Originals};
 pub use prompt::{Prompt, PromptError};
 pub use rerank::Rerank;
+pub use searched::{Candidate, Searched};
 pub use support::Support;
 pub use verify::Verifier;
 pub use write::{EXTRACTIVE_LEAD, FALLBACK_LEAD};
@@ -85,7 +89,15 @@ pub struct Grounding {
     pub nearest: Vec<Hit>,
     /// How far the documents speak of what is asked.
     pub support: Support,
+    pub searched: Searched,
     started: Instant,
+}
+
+impl Grounding {
+    /// What is asked, as it stands by itself.
+    pub fn asked(&self) -> &str {
+        self.searched.condensed.as_ref().map_or(&self.question.text, |condensed| &condensed.text)
+    }
 }
 
 /// Answers questions from the documents of one store.
@@ -99,6 +111,7 @@ pub struct Answerer {
     /// None: the fused order stands.
     pub rerank: Option<Rerank>,
     pub joiner: Joiner,
+    pub condenser: Condenser,
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
     pub scorer: Arc<Scorer>,
@@ -155,32 +168,23 @@ impl Answerer {
     pub async fn ground(&self, caller: &Caller, question: Question) -> Result<Grounding, AnswerError> {
         let started = Instant::now();
         self.check_history(&question.history)?;
-        let text = self.search_text(&question);
-        let within = Within { collection: &question.collection, filter: &question.filter };
-        let hits = self.search(caller, within, &text, self.retrieval.candidates).await?;
-        let hits = rerank::reranked(self.rerank.as_ref(), &text, hits).await;
+        self.check_length(&question.text)?;
+        let (embedder, chat) = (self.embedder.as_ref(), self.chat.as_ref());
+        let condensed = self.condenser.condense(&question, chat, embedder, &self.sparse).await;
+        let question = Question { history: self.condenser.bounded(&question.history, embedder), ..question };
+        let asked = condensed.as_ref().map_or(&question.text, |condensed| &condensed.text).clone();
+        let hits = self.search_for(caller, &question, condensed.as_ref()).await?;
+        let hits = rerank::reranked(self.rerank.as_ref(), &asked, hits).await;
         let near = hits.clone();
-        let judged = pack::judge(&text, hits, &self.sparse);
+        let judged = pack::judge(&asked, hits, &self.sparse);
         let tokens = self.embedder.token_counter();
         let packed = pack::pack(judged, &self.retrieval, tokens);
         let budget = Budget { tokens, tokens_max: self.retrieval.passage_tokens_max };
         let passages = self.verifier.verified(self.joiner.joined(packed, budget).await).await?;
-        let support = support::support(&question.text, &near, &passages);
-        tracing::debug!(
-            passages = passages.len(), missing = ?support.missing, missing_share = support.missing_share,
-            together = support.together, similarity = near.first().map(|hit| hit.similarity), "question grounded"
-        );
-        Ok(Grounding { question, passages, nearest: nearest(&near), support, started })
-    }
-
-    /// What is searched for: the question, after the one before it where it may lean on that ("and on Debian?").
-    fn search_text(&self, question: &Question) -> String {
-        let before = question.history.iter().rev().find(|turn| turn.role == Role::User);
-        let Some(before) = before else { return question.text.clone() };
-        let both = format!("{}\n{}", before.text, question.text);
-        let counter = self.embedder.token_counter();
-        let fits = counter.count(&both) + counter.special_tokens() <= self.embedder.tokens_max();
-        if fits { both } else { question.text.clone() }
+        let support = support::support(&asked, &near, &passages);
+        let candidates = near.iter().map(Candidate::of).collect();
+        let searched = Searched { condensed, candidates, took: started.elapsed() };
+        Ok(Grounding { question, passages, nearest: nearest(&near), support, searched, started })
     }
 
     fn check_length(&self, text: &str) -> Result<(), AnswerError> {

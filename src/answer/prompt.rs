@@ -4,9 +4,9 @@ use std::path::Path;
 
 use minijinja::{Environment, context};
 
-use super::{REFUSAL, Turn};
+use super::{Answerer, Grounding, REFUSAL, Turn};
 use crate::chat::{Message, Role};
-use crate::document::Passage;
+use crate::document::{Passage, sha256};
 
 const DEFAULT: &str = include_str!("../../config/prompts/answer.j2");
 const NAME: &str = "answer.j2";
@@ -74,6 +74,16 @@ impl Prompt {
         let user = Message { role: Role::User, content: user };
         let earlier = history.iter().map(|turn| Message { role: turn.role, content: turn.text.clone() });
         Ok([system].into_iter().chain(earlier).chain([user]).collect())
+    }
+}
+
+impl Answerer {
+    /// What tells one prompt from another. None: no model is asked.
+    pub fn prompt_hash(&self, grounding: &Grounding) -> Option<String> {
+        let Grounding { question, passages, .. } = grounding;
+        self.chat.as_ref().filter(|_| !passages.is_empty())?;
+        let messages = self.prompt.messages(&question.text, &question.history, passages).ok()?;
+        Some(sha256(serde_json::to_string(&messages).ok()?.as_bytes()))
     }
 }
 

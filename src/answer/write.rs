@@ -148,9 +148,14 @@ impl Answerer {
     }
 
     async fn write_by_quoting(&self, grounding: &Grounding, instead: &Instead) -> Vec<AnswerEvent> {
-        let Grounding { question, passages, support, .. } = grounding;
-        let quotes =
-            extractive::quotes(self.embedder.as_ref(), &self.sparse, &question.text, passages, self.limits.quotes_max);
+        let Grounding { passages, support, .. } = grounding;
+        let quotes = extractive::quotes(
+            self.embedder.as_ref(),
+            &self.sparse,
+            grounding.asked(),
+            passages,
+            self.limits.quotes_max,
+        );
         let quotes = match quotes.await {
             Ok(quotes) => quotes,
             Err(error) => return vec![AnswerEvent::Failed(error.into())],

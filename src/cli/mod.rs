@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand. Reports go to standard output, everything else to standard error.
 
+mod answers;
 mod ask;
 mod doctor;
 mod documents;
@@ -10,6 +11,7 @@ mod keys;
 mod migrate;
 mod models;
 mod remote;
+mod replay;
 mod search;
 mod serve;
 mod show;
@@ -70,6 +72,11 @@ enum Command {
     Jobs(jobs::JobsCommand),
     /// Ask a question
     Ask(ask::AskArgs),
+    /// Say how answers came about, and what they are worth
+    #[command(subcommand)]
+    Answers(answers::AnswersCommand),
+    /// Ask an answer's question again, and show what is otherwise today
+    Replay(replay::ReplayArgs),
     /// Find passages
     Search(search::SearchArgs),
     /// Serve the HTTP API
@@ -121,6 +128,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Text(args) => text::run(args, global.load("warn", &[])?).await,
         Command::Jobs(command) => jobs::run(command, global.load("warn", &[])?).await,
         Command::Ask(args) => ask::run(args, global.load("warn", &[])?).await,
+        Command::Answers(command) => answers::run(command, global.load("warn", &[])?).await,
+        Command::Replay(args) => replay::run(args, global.load("warn", &[])?).await,
         Command::Search(args) => search::run(args, global.load("warn", &[])?).await,
         Command::Serve(args) => {
             let config = global.load("info", &args.overrides())?;

@@ -19,7 +19,11 @@ impl AnswerPrinter {
     /// Prints one event. The end of the answer is given back.
     pub(super) fn event(&mut self, event: AskEvent, out: &mut impl Write) -> io::Result<Option<DoneWire>> {
         match event {
-            AskEvent::Sources(_) => {}
+            AskEvent::Sources(sources) => {
+                if let Some(condensed) = sources.about.condensed {
+                    writeln!(out, "Understood as: {}\n", one_line(&condensed))?;
+                }
+            }
             AskEvent::Delta(delta) => {
                 self.text.push_str(&delta.text);
                 write!(out, "{}", shown(&delta.text))?;
@@ -142,7 +146,7 @@ fn page(number: Option<u32>) -> String {
     number.map_or(String::new(), |number| format!(", page {number}"))
 }
 
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     let line = shown(&text.split_whitespace().collect::<Vec<_>>().join(" "));
     match line.char_indices().nth(LINE_CHARS_MAX) {
         Some((end, _)) => format!("{}…", line.split_at(end).0),

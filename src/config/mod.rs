@@ -3,6 +3,7 @@
 //! `config/default.toml` < a file < `CAIRN__SECTION__KEY` < flags. Nothing outside this module reads the environment,
 //! and nothing after it validates a setting again. Keys and secrets never appear in an error.
 
+mod kept;
 mod raw;
 mod rerank;
 mod store;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+pub use kept::{Answers, Condense, Conversations, StoreConversations};
 pub use raw::{
     Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources,
     Unsupported,
@@ -59,6 +61,8 @@ pub struct Config {
     pub chat: Option<Chat>,
     pub answer: Answer,
     pub collections: BTreeMap<CollectionName, Collection>,
+    pub answers: Answers,
+    pub conversations: Conversations,
     pub server: Server,
     /// Shown to a server by the commands that ask one.
     pub client_key: Option<SecretString>,
@@ -187,6 +191,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
     check_retrieval(&raw.retrieval)?;
     check_server(&raw.server)?;
     check_answer(&raw.answer, &raw.collections)?;
+    kept::check(&raw.answers, &raw.conversations)?;
     Ok(Config {
         data_dir: folder(raw.data.dir, environment, "XDG_DATA_HOME", ".local/share", "cairn")?,
         models_dir: folder(raw.models.dir, environment, "XDG_CACHE_HOME", ".cache", "cairn/models")?,
@@ -202,6 +207,8 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         chat: chat(raw.chat, environment)?,
         answer: raw.answer,
         collections: raw.collections,
+        answers: raw.answers,
+        conversations: raw.conversations,
         server: raw.server,
         client_key: secret("client", raw.client.api_key, &raw.client.api_key_file)?,
         log: raw.log,

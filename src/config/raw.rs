@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use super::rerank::RawRerank;
+use super::{Answers, Conversations};
 use crate::document::CollectionName;
 
 #[derive(Debug, Deserialize)]
@@ -31,6 +32,8 @@ pub(super) struct Raw {
     pub(super) answer: Answer,
     #[serde(default)]
     pub(super) collections: BTreeMap<CollectionName, Collection>,
+    pub(super) answers: Answers,
+    pub(super) conversations: Conversations,
     pub(super) server: Server,
     pub(super) client: Client,
     pub(super) log: Log,

@@ -2,11 +2,14 @@
 //!
 //! Takes ids and content hashes, gives work to the worker. A document's row tells what was last finished; what is being
 //! made of it stands beside that until it is done, so that nothing half-made ever counts. Invariant: a row is `indexed`
-//! only after its points are durable in the vector store. Keeps the keys as well, hashed. Knows nothing of chunks,
-//! vectors or HTTP.
+//! only after its points are durable in the vector store. Keeps the keys as well, hashed, and what was asked
+//! and answered. Knows nothing of chunks, vectors or HTTP.
 
+mod answers;
 mod asked;
+mod conversations;
 mod documents;
+mod feedback;
 mod jobs;
 mod keys;
 mod sources;
@@ -20,8 +23,11 @@ mod work;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub use answers::{AnswerRow, AnswersOf, Cutoffs, Ending, cutoff_ms};
 pub use asked::{Added, NewWork};
+pub use conversations::{ConversationRow, MessageRow, Mine, NewConversation, Said};
 pub use documents::{DocumentDetail, DocumentRow, DocumentState, Page, Sight, StateCount};
+pub use feedback::FeedbackRow;
 pub use jobs::{Ended, Job, JobId, JobKind, JobState, NewJob};
 pub use keys::{KeyRow, NewKey};
 pub use sources::{Before, Missing};
@@ -364,7 +370,10 @@ impl Ledger {
         .await
         .map_err(sql(WHAT))?;
         match left {
-            Left::Nothing => texts::forget(&mut transaction, document, None).await.map_err(sql(WHAT))?,
+            Left::Nothing => {
+                texts::forget(&mut transaction, document, None).await.map_err(sql(WHAT))?;
+                answers::forget_of(&mut transaction, document).await.map_err(sql(WHAT))?;
+            }
             Left::Before => {}
         }
         transaction.commit().await.map_err(sql(WHAT))
@@ -386,6 +395,7 @@ impl Ledger {
         .await
         .map_err(sql(WHAT))?;
         texts::forget(&mut transaction, document, None).await.map_err(sql(WHAT))?;
+        answers::forget_of(&mut transaction, document).await.map_err(sql(WHAT))?;
         sqlx::query("DELETE FROM brought WHERE document = ?")
             .bind(document.to_string())
             .execute(&mut *transaction)

@@ -4,6 +4,7 @@
 //! types are also what `cairn ask --json` prints and what it reads from a server.
 
 mod also_in;
+mod about;
 mod claim;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+pub use about::AboutWire;
 pub use also_in::AlsoInWire;
 pub use claim::{ClaimCountsWire, ClaimWire, EvidenceWire, FindingWire};
 
@@ -47,6 +49,9 @@ pub struct AskRequest {
     /// Earlier turns, oldest first.
     #[serde(default)]
     pub history: Vec<TurnWire>,
+    /// A conversation that is kept here: it brings the earlier turns, and the question and its answer are added to it.
+    #[serde(default)]
+    pub conversation_id: Option<String>,
     /// Events instead of one JSON document. `Accept: text/event-stream` asks for the same.
     #[serde(default)]
     pub stream: bool,
@@ -163,6 +168,8 @@ pub struct DoneWire {
     pub claim_counts: ClaimCountsWire,
     /// On a refusal: the nearest documents, which did not answer the question.
     pub nearest: Vec<NearestWire>,
+    #[serde(flatten)]
+    pub about: AboutWire,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
@@ -195,6 +202,8 @@ pub enum AskEvent {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct SourcesWire {
     pub sources: Vec<SourceWire>,
+    #[serde(flatten)]
+    pub about: AboutWire,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -214,7 +223,7 @@ pub struct DeltaWire {
                                       `claim`, then one `done` or `error`)",
             content((AskResponse = "application/json"), (String = "text/event-stream"))),
         (status = 400, description = "The request is wrong", body = ErrorBody),
-        (status = 404, description = "No such collection", body = ErrorBody),
+        (status = 404, description = "No such collection or conversation", body = ErrorBody),
         (status = 429, description = "Too much at once; see Retry-After", body = ErrorBody),
         (status = 503, description = "The chat endpoint can't be used just now", body = ErrorBody)
     )
@@ -226,7 +235,8 @@ pub(super) async fn ask(
     headers: HeaderMap,
     request: Result<Json<AskRequest>, JsonRejection>,
 ) -> Result<Response, ApiError> {
-    let Json(request) = request?;
+    let Json(mut request) = request?;
+    let named = about::named(&service, authorized.asker(), &mut request).await?;
     let wants_events = request.stream
         || headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/event-stream"));
     let question = Question {
@@ -238,12 +248,15 @@ pub(super) async fn ask(
     };
     let working = service.limits.begin(&authorized.key_id).await?;
     let grounding = service.answerer.ground(&authorized.caller, question).await?;
-    let events = answer_events(&service, grounding, (working, in_flight));
+    let conversation = about::begun(&service, authorized.asker(), named, &grounding).await?;
+    let record = service.recorder.begin(&service.answerer, authorized.asker(), &grounding, conversation);
+    let about = AboutWire::from(record.about());
+    let events = record.follow(answer_events(&service, grounding, (working, in_flight)));
     if wants_events {
-        let events = events.map(|event| Ok::<_, Infallible>(AskEvent::from(event).into_sse()));
+        let events = events.map(move |event| Ok::<_, Infallible>(AskEvent::from(event).about(&about).into_sse()));
         Ok(event_stream(events, &service))
     } else {
-        Ok(Json(collect(events).await?).into_response())
+        Ok(Json(collect(events, &about).await?).into_response())
     }
 }
 
@@ -291,7 +304,7 @@ pub(super) fn event_stream(
 }
 
 /// A whole answer out of its events.
-pub async fn collect(events: impl Stream<Item = AnswerEvent>) -> Result<AskResponse, AnswerError> {
+pub async fn collect(events: impl Stream<Item = AnswerEvent>, about: &AboutWire) -> Result<AskResponse, AnswerError> {
     let mut events = std::pin::pin!(events);
     let (mut answer, mut citations, mut claims, mut sources) = (String::new(), Vec::new(), Vec::new(), Vec::new());
     while let Some(event) = events.next().await {
@@ -300,7 +313,10 @@ pub async fn collect(events: impl Stream<Item = AnswerEvent>) -> Result<AskRespo
             AnswerEvent::Delta(text) => answer.push_str(&text),
             AnswerEvent::Citation(citation) => citations.push(citation.into()),
             AnswerEvent::Claim(claim) => claims.push(claim.into()),
-            AnswerEvent::Done(done) => return Ok(AskResponse { answer, citations, claims, sources, end: done.into() }),
+            AnswerEvent::Done(done) => {
+                let end = DoneWire { about: about.clone(), ..done.into() };
+                return Ok(AskResponse { answer, citations, claims, sources, end });
+            }
             AnswerEvent::Failed(error) => return Err(error),
         }
     }
@@ -340,7 +356,8 @@ impl From<AnswerEvent> for AskEvent {
     fn from(event: AnswerEvent) -> Self {
         match event {
             AnswerEvent::Sources(passages) => {
-                Self::Sources(SourcesWire { sources: passages.into_iter().map(SourceWire::from).collect() })
+                let sources = passages.into_iter().map(SourceWire::from).collect();
+                Self::Sources(SourcesWire { sources, about: AboutWire::default() })
             }
             AnswerEvent::Delta(text) => Self::Delta(DeltaWire { text }),
             AnswerEvent::Citation(citation) => Self::Citation(citation.into()),
@@ -446,6 +463,7 @@ impl From<Done> for DoneWire {
             fallback: done.fallback,
             claim_counts: done.claims.into(),
             nearest: done.nearest.into_iter().map(NearestWire::from).collect(),
+            about: AboutWire::default(),
         }
     }
 }

@@ -18,6 +18,7 @@ use super::Service;
 use super::error::ApiError;
 use crate::caller::Caller;
 use crate::key::{self, KeyError, Permission};
+use crate::record::Asker;
 
 /// A request whose caller may make it.
 pub(super) struct Authorized<P> {
@@ -40,6 +41,8 @@ pub(super) struct Admin;
 pub(super) struct Look;
 /// To look at jobs.
 pub(super) struct Watch;
+/// To look at answers and judge them: one's own, or as whoever manages the service.
+pub(super) struct Review;
 
 impl Needs for Ask {
     const ANY_OF: &'static [Permission] = &[Permission::Ask];
@@ -57,6 +60,10 @@ impl Needs for Look {
     const ANY_OF: &'static [Permission] = &Permission::ALL;
 }
 
+impl Needs for Review {
+    const ANY_OF: &'static [Permission] = &[Permission::Ask, Permission::Admin];
+}
+
 impl Needs for Watch {
     const ANY_OF: &'static [Permission] = &[Permission::Ingest, Permission::Admin];
 }
@@ -71,6 +78,16 @@ impl<P> Authorized<P> {
     /// Whether every document is seen, wherever it stands: by those who may change the collection anyway.
     pub(super) fn sees_all(&self) -> bool {
         [Permission::Ingest, Permission::Admin].iter().any(|permission| self.permissions.contains(permission))
+    }
+
+    /// As answers and conversations know them.
+    pub(super) fn asker(&self) -> Asker<'_> {
+        Asker { caller: &self.caller, key_id: Some(self.key_id.as_str()).filter(|id| *id != ANONYMOUS) }
+    }
+
+    /// Whether they manage the service.
+    pub(super) fn is_admin(&self) -> bool {
+        self.permissions.contains(&Permission::Admin)
     }
 
     fn local() -> Self {

@@ -16,6 +16,7 @@ use crate::error::Class;
 use crate::ingest::IngestError;
 use crate::key::Permission;
 use crate::ledger::LedgerError;
+use crate::record::RecordError;
 
 /// The denial with a status of its own: not "you may not", but "who are you?".
 const INVALID_KEY: &str = "invalid_api_key";
@@ -219,6 +220,21 @@ impl From<AnswerError> for ApiError {
         };
         let asked = if let AnswerError::Store(error) = &error { error.retry_after() } else { None };
         Self { retry_after: asked.unwrap_or(RETRY_AFTER), ..Self::new(class, code, message) }
+    }
+}
+
+impl From<RecordError> for ApiError {
+    fn from(error: RecordError) -> Self {
+        let message = error.to_string();
+        match error {
+            RecordError::NoConversation => Self::new(Class::NotFound, "conversation_not_found", message),
+            RecordError::NoAnswer => Self::new(Class::NotFound, "answer_not_found", message),
+            RecordError::Full { .. } => Self::new(Class::Invalid, "conversation_full", message),
+            RecordError::TooMany { .. } => Self::new(Class::Invalid, "too_many_conversations", message),
+            RecordError::Off => Self::new(Class::Invalid, "conversations_off", message),
+            RecordError::NotReplayable(_) => Self::new(Class::Invalid, "not_replayable", message),
+            RecordError::Ledger(error) => error.into(),
+        }
     }
 }
 

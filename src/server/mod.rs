@@ -2,8 +2,10 @@
 //!
 //! The listener and the stop signal are handed in, so that tests serve on port 0 and end when they like.
 
+pub mod answers;
 pub mod ask;
 mod auth;
+pub mod conversations;
 pub mod documents;
 mod error;
 pub mod filter;
@@ -41,6 +43,7 @@ use crate::document::CollectionName;
 use crate::ingest::bring::Bringer;
 use crate::ingest::queue::Queue;
 use crate::ledger::Ledger;
+use crate::record::Recorder;
 use crate::store::VectorStore;
 use crate::tasks::Tasks;
 use limits::Limits;
@@ -52,6 +55,7 @@ pub struct Service {
     bringer: Arc<Bringer>,
     store: Arc<dyn VectorStore>,
     ledger: Ledger,
+    recorder: Recorder,
     /// Where a request that names no collection looks.
     collection: CollectionName,
     metrics: PrometheusHandle,
@@ -76,6 +80,7 @@ pub struct Service {
     modifiers(&Keys),
     tags(
         (name = "answers", description = "Cited answers, and the passages they stand on"),
+        (name = "conversations", description = "Conversations that are kept here"),
         (name = "documents", description = "Documents in, looked at, changed and out"),
         (name = "jobs", description = "What was asked for, and how far it is"),
         (name = "openai", description = "The same answers in the shapes that OpenAI clients know"),
@@ -113,6 +118,7 @@ impl Service {
             bringer,
             store: Arc::clone(queue.store()),
             ledger: queue.ledger().clone(),
+            recorder: Recorder::new(queue.ledger().clone(), config),
             queue,
             collection: config.ingest.collection.clone(),
             metrics,
@@ -137,7 +143,8 @@ pub async fn serve(listener: TcpListener, service: Service, tasks: &Tasks) -> st
         tokio::time::sleep(drain_timeout).await;
         cut.cancel();
     });
-    let cut = service.cut.clone();
+    let (cut, recorder) = (service.cut.clone(), service.recorder.clone());
+    tasks.spawn(recorder.clone().sweep(tasks.stopped()));
     let serving = axum::serve(listener, router(service)).with_graceful_shutdown(tasks.stopped());
     let cut_off = async {
         cut.cancelled().await;
@@ -147,6 +154,7 @@ pub async fn serve(listener: TcpListener, service: Service, tasks: &Tasks) -> st
         served = serving.into_future() => served?,
         () = cut_off => {}
     }
+    recorder.drain().await;
     let in_time = !cut.is_cancelled();
     if in_time {
         info!("every answer ended; stopping");
@@ -165,6 +173,13 @@ fn router(service: Arc<Service>) -> Router {
         .routes(routes!(search::search).layer(read_whole.clone()))
         .routes(routes!(openai::chat_completions).layer(read_whole))
         .routes(routes!(openai::models))
+        .routes(routes!(conversations::list, conversations::create))
+        .routes(routes!(conversations::get, conversations::delete))
+        .routes(routes!(answers::list))
+        .routes(routes!(answers::get, answers::delete))
+        .routes(routes!(answers::judge))
+        .routes(routes!(answers::replay))
+        .routes(routes!(answers::feedback))
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::get, jobs::cancel))
         .routes(routes!(jobs::events))

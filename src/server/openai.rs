@@ -17,11 +17,10 @@ use futures::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::Service;
 use super::ask::{
-    AlsoInWire, ClaimWire, DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri,
+    AboutWire, AlsoInWire, ClaimWire, DoneWire, SpanWire, UsageWire, answer_events, event_stream, finish_reason, uri,
 };
 use super::auth::{self, Authorized};
 use super::error::{ApiError, ErrorBody};
@@ -214,17 +213,19 @@ pub(super) async fn chat_completions(
     let (streams, includes_usage) =
         (request.stream.unwrap_or(false), request.stream_options.as_ref().is_some_and(|o| o.include_usage));
     let question = question(collection, request)?;
-    let head = Head {
-        id: format!("chatcmpl-{}", Uuid::new_v4().simple()),
-        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-        model: question.collection.to_string(),
-    };
     let working = service.limits.begin(&authorized.key_id).await?;
     let grounding = match service.answerer.ground(&authorized.caller, question).await {
         Err(AnswerError::NoDocuments { collection }) => return Err(ApiError::model_not_found(&collection)),
         grounding => grounding?,
     };
-    let events = answer_events(&service, grounding, (working, in_flight));
+    let record = service.recorder.begin(&service.answerer, authorized.asker(), &grounding, None);
+    let head = Head {
+        id: record.about().answer.completion(),
+        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+        model: grounding.question.collection.to_string(),
+        about: record.about().into(),
+    };
+    let events = record.follow(answer_events(&service, grounding, (working, in_flight)));
     if streams {
         Ok(event_stream(chunks(events, head, includes_usage), &service))
     } else {
@@ -290,6 +291,7 @@ struct Head {
     id: String,
     created: u64,
     model: String,
+    about: AboutWire,
 }
 
 async fn whole(events: impl Stream<Item = AnswerEvent>, head: Head) -> Result<ChatCompletion, ApiError> {
@@ -313,7 +315,7 @@ async fn whole(events: impl Stream<Item = AnswerEvent>, head: Head) -> Result<Ch
                     model: head.model,
                     choices: vec![ChatChoice { index: 0, message, finish_reason, logprobs: None }],
                     usage: done.usage.unwrap_or_default().into(),
-                    cairn: Beside { done: done.into(), claims },
+                    cairn: Beside { done: DoneWire { about: head.about, ..done.into() }, claims },
                 });
             }
         }
@@ -327,6 +329,7 @@ fn chunks(
     head: Head,
     includes_usage: bool,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send + 'static {
+    let about = head.about.clone();
     let chunk = move |choices: Value, more: Value| {
         let mut chunk = json!({
             "id": head.id, "object": "chat.completion.chunk", "created": head.created, "model": head.model,
@@ -362,7 +365,8 @@ fn chunks(
                 AnswerEvent::Done(done) => {
                     let choices = json!([{ "index": 0, "delta": {}, "finish_reason": finish_reason(done.finish) }]);
                     let usage = UsageWire::from(done.usage.unwrap_or_default());
-                    yield chunk(choices, json!({ "cairn": Beside { done: done.into(), claims } }));
+                    let done = DoneWire { about: about.clone(), ..done.into() };
+                    yield chunk(choices, json!({ "cairn": Beside { done, claims } }));
                     if includes_usage {
                         yield chunk(json!([]), json!({ "usage": usage }));
                     }

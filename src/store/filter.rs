@@ -6,10 +6,12 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::document::Metadata;
 
 /// Conditions on documents, all of which must hold. None at all: every document passes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// The document has one of these tags. Empty: any tags, or none.
     pub tags_any: BTreeSet<String>,
@@ -26,7 +28,7 @@ pub struct Filter {
 }
 
 /// Documents by what they are called where they come from: one of these, or one that begins with one of these.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Places {
     pub external_ids: BTreeSet<String>,
     pub prefixes: BTreeSet<String>,

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::harness::chat::{ChatStub, KEY, Step, says, says_then};
 use crate::harness::process::{Ended, Process, run};
 use crate::harness::served::Served;
-use crate::harness::{ANSWER, QUESTION, Sandbox, UNANSWERABLE};
+use crate::harness::{ANSWER, QUESTION, Sandbox, UNANSWERABLE, unnamed};
 
 async fn ingested() -> Sandbox {
     let sandbox = Sandbox::with_documents();
@@ -55,16 +55,16 @@ async fn a_model_answers_on_the_terminal_and_one_that_cites_nothing_is_told_apar
 #[tokio::test]
 async fn json_on_the_command_line_is_what_the_server_gives() {
     let sandbox = ingested().await;
-    let here_asked = run(sandbox.cairn(&["ask", "--json", QUESTION])).await.json();
+    let here_asked = unnamed(run(sandbox.cairn(&["ask", "--json", QUESTION])).await.json());
     let here_found = run(sandbox.cairn(&["search", "--json", "-n", "3", "restore a backup"])).await.json();
     let served = Served::of(sandbox.open().await).await;
-    assert_eq!(served.post("/v1/ask", &json!({ "question": QUESTION })).await.json(), here_asked);
+    assert_eq!(unnamed(served.post("/v1/ask", &json!({ "question": QUESTION })).await.json()), here_asked);
     let there = json!({ "query": "restore a backup", "limit": 3 });
     assert_eq!(served.post("/v1/search", &there).await.json(), here_found);
     // And what is read from a server that is named.
     let named = Sandbox::new();
     let there = run(named.cairn(&["ask", "--json", "--server", &served.url, QUESTION])).await.json();
-    assert_eq!(there, here_asked);
+    assert_eq!(unnamed(there), here_asked);
     assert!(!named.path("data").exists(), "a client of a server needs no data folder");
 }
 

@@ -95,7 +95,8 @@ async fn a_real_models_answer_streams_with_counts_and_known_sources_and_its_canc
     let sandbox = Sandbox::with_documents()
         .with("CAIRN__CHAT__BASE_URL", &base_url)
         .with("CAIRN__CHAT__ANSWER_TOKENS_MAX", "160")
-        .with("CAIRN__RETRIEVAL__PASSAGE_TOKENS_MAX", "200");
+        .with("CAIRN__RETRIEVAL__PASSAGE_TOKENS_MAX", "200")
+        .with("CAIRN__CONVERSATIONS__HISTORY_TOKENS_MAX", "100000");
     let served = Served::start(&sandbox).await;
 
     // A client that leaves after the first words.
@@ -135,6 +136,7 @@ async fn a_real_model_stops_at_the_limit_and_refuses_a_prompt_beyond_its_context
     let sandbox = Sandbox::with_documents()
         .with("CAIRN__CHAT__BASE_URL", &base_url)
         .with("CAIRN__CHAT__ANSWER_TOKENS_MAX", "3")
+        .with("CAIRN__CONVERSATIONS__HISTORY_TOKENS_MAX", "100000")
         .with("CAIRN__RETRIEVAL__PASSAGE_TOKENS_MAX", "200");
     let served = Served::start(&sandbox).await;
     let response = served.post("/v1/ask", &json!({ "question": QUESTION })).await;

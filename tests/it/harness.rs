@@ -219,6 +219,12 @@ pub(crate) async fn ask_after(app: &App, history: Vec<Turn>, text: &str) -> Answ
     Answer { sources, text, citations, claims, end: end.expect("an answer has an end") }
 }
 
+/// An answer as JSON without its name, which no two share.
+pub(crate) fn unnamed(mut answer: serde_json::Value) -> serde_json::Value {
+    assert!(answer.as_object_mut().unwrap().remove("answer_id").is_some_and(|id| id.is_string()), "{answer}");
+    answer
+}
+
 /// The hits for a text in the default collection, best first; none where it holds nothing.
 pub(crate) async fn search(app: &App, text: &str) -> Vec<Hit> {
     let within = Within { collection: &default_collection(), filter: &Filter::default() };

@@ -23,6 +23,7 @@ mod access;
 mod clients;
 mod cli;
 mod containers;
+mod conversations;
 mod crash;
 mod http;
 mod keys;

@@ -96,7 +96,10 @@ async fn a_refusal_stands_in_the_content_and_in_its_own_field() {
 #[tokio::test]
 async fn a_clients_system_message_is_not_passed_on_and_its_conversation_and_sampling_are() {
     let stub = ChatStub::start([says(&["Fine [1]."])]).await;
-    let served = Served::start(&Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url)).await;
+    let sandbox = Sandbox::with_documents()
+        .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
+        .with("CAIRN__CONVERSATIONS__CONDENSE", "rule");
+    let served = Served::start(&sandbox).await;
     let asked = json!({
         "model": "default",
         "messages": [

@@ -8,7 +8,7 @@ use super::{ASK, CHAT, SEARCH, asking, chatting};
 use crate::harness::chat::{ChatStub, says};
 use crate::harness::rerank::{RerankStub, Scoring};
 use crate::harness::served::{Served, read};
-use crate::harness::{Sandbox, repository};
+use crate::harness::{QUESTION, Sandbox, repository};
 
 #[tokio::test]
 async fn the_probes_answer() {
@@ -38,6 +38,8 @@ async fn every_documented_metric_is_there_after_traffic() {
         .with("CAIRN__RERANK__DEADLINE", "20s");
     let served = Served::start(&sandbox).await;
     served.post(ASK, &asking()).await;
+    let before = json!([{ "role": "user", "content": QUESTION }]);
+    served.post(ASK, &json!({ "question": "And for its metrics?", "history": before })).await;
     served.post(CHAT, &chatting()).await;
     served.post(SEARCH, &json!({ "query": "port" })).await;
     let upload = served.http.put(format!("{}/v1/collections/default/documents/new.md?wait=indexed", served.url));
@@ -90,6 +92,16 @@ async fn the_description_lists_every_route_and_each_of_its_errors_has_the_envelo
         "POST /v1/search",
         "POST /v1/chat/completions",
         "GET /v1/models",
+        "GET /v1/conversations",
+        "POST /v1/conversations",
+        "GET /v1/conversations/{conversation}",
+        "DELETE /v1/conversations/{conversation}",
+        "GET /v1/answers",
+        "GET /v1/answers/{answer}",
+        "DELETE /v1/answers/{answer}",
+        "POST /v1/answers/{answer}/feedback",
+        "POST /v1/answers/{answer}/replay",
+        "GET /v1/feedback",
         "GET /v1/collections/{collection}/documents",
         "POST /v1/collections/{collection}/documents",
         "GET /v1/collections/{collection}/documents/{external_id}",

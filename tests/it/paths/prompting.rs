@@ -15,7 +15,8 @@ async fn the_prompt_holds_the_rules_the_sources_the_conversation_and_the_questio
         .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
         .with("CAIRN__CHAT__API_KEY", KEY)
         .with("CAIRN__CHAT__TEMPERATURE", "0.25")
-        .with("CAIRN__CHAT__ANSWER_TOKENS_MAX", "333");
+        .with("CAIRN__CHAT__ANSWER_TOKENS_MAX", "333")
+        .with("CAIRN__CONVERSATIONS__CONDENSE", "rule");
     let app = sandbox.ingested().await;
     let history = vec![
         Turn { role: Role::User, text: QUESTION.into() },

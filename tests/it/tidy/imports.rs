@@ -24,6 +24,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "ledger",
             "migrate",
             "openai",
+            "record",
             "server",
             "tasks",
             "telemetry",
@@ -32,8 +33,12 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     (
         "server",
-        &["answer", "caller", "chat", "config", "document", "error", "ingest", "key", "ledger", "store", "tasks"],
+        &[
+            "answer", "caller", "chat", "config", "document", "error", "ingest", "key", "ledger", "record", "store",
+            "tasks",
+        ],
     ),
+    ("record", &["answer", "caller", "chat", "config", "document", "error", "ledger", "tasks"]),
     ("app", &["answer", "chat", "config", "document", "embed", "ground", "ingest", "ledger", "store", "tasks"]),
     ("migrate", &["caller", "document", "embed", "error", "ledger", "store", "tasks"]),
     ("answer", &["caller", "chat", "config", "document", "embed", "error", "ground", "store"]),
