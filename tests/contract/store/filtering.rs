@@ -98,7 +98,6 @@ pub(super) fn everything() -> Filter {
     Filter::default()
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "a filter's field is one")]
 pub(super) fn places(external_ids: &[&str], prefixes: &[&str]) -> Option<Places> {
     let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Some(Places { external_ids: set(external_ids), prefixes: set(prefixes) })
