@@ -69,15 +69,15 @@ impl<'a> Alignment<'a> {
 
     /// The share of the claim's words that are matched in order, by weight.
     pub(super) fn share(&self, claim: &Read) -> f32 {
+        self.share_but(claim, &(0..0))
+    }
+
+    /// The same, of all words but those in `aside`.
+    pub(super) fn share_but(&self, claim: &Read, aside: &Range<usize>) -> f32 {
         let weigh = |word: &Word| if word.is_function() { FUNCTION_WORTH } else { word.rarity() / lexicon::RARITY_MAX };
-        let total: f32 = claim.words.iter().map(weigh).sum();
-        let matched: f32 = claim
-            .words
-            .iter()
-            .zip(&self.matched)
-            .filter(|(_, place)| place.is_some())
-            .map(|(word, _)| weigh(word))
-            .sum();
+        let rest = || claim.words.iter().zip(&self.matched).enumerate().filter(|(at, _)| !aside.contains(at));
+        let total: f32 = rest().map(|(_, (word, _))| weigh(word)).sum();
+        let matched: f32 = rest().filter(|(_, (_, place))| place.is_some()).map(|(_, (word, _))| weigh(word)).sum();
         if total > 0.0 { matched / total } else { 0.0 }
     }
 }

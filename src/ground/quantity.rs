@@ -396,6 +396,11 @@ impl Reader<'_> {
     }
 }
 
+/// A month's name in full.
+pub(super) fn is_month(plain: &str) -> bool {
+    MONTHS.contains(&plain)
+}
+
 fn spelled_value(word: &str) -> Option<f64> {
     let small = SMALL.iter().position(|name| *name == word);
     let tens = || TENS.iter().position(|name| *name == word).map(|at| (at + 2) * 10);

@@ -4,10 +4,12 @@
 //! Rules look at the best window, and ask all passages before they call something missing. They don't weigh anything:
 //! what a finding is worth is the model's to say. English only; in other languages numbers and identifiers still count.
 
+mod joint;
 mod names;
 mod opposites;
 mod polarity;
 mod quantities;
+mod verbatim;
 
 pub(super) use self::polarity::may_be_denied;
 
@@ -39,6 +41,10 @@ pub enum MismatchKind {
     Modality,
     /// "more" for "less", "before" for "after", "enabled" for "disabled".
     Opposite,
+    /// Both halves of "A when B" are there, but nothing says one of the other.
+    Joint,
+    /// The claim breaks off, so that what it says can't be told.
+    Unfinished,
 }
 
 impl MismatchKind {
@@ -56,6 +62,8 @@ impl MismatchKind {
             Self::Negation => "negation",
             Self::Modality => "modality",
             Self::Opposite => "opposite",
+            Self::Joint => "joint",
+            Self::Unfinished => "unfinished",
         }
     }
 
@@ -64,7 +72,7 @@ impl MismatchKind {
     pub fn decides(self) -> bool {
         match self {
             Self::Number | Self::NumberElsewhere | Self::Date | Self::Version | Self::Unit => true,
-            Self::Identifier | Self::Name | Self::Modality | Self::Opposite => true,
+            Self::Identifier | Self::Name | Self::Modality | Self::Opposite | Self::Joint | Self::Unfinished => true,
             Self::NameElsewhere | Self::Negation => false,
         }
     }
@@ -86,6 +94,15 @@ pub struct Mismatch {
     /// Bytes of the text that the claim is of.
     pub claim: Span,
     pub evidence: Option<Place>,
+    /// The claim is else its evidence's own words, so that this can't be read in another way.
+    pub sure: bool,
+}
+
+impl Mismatch {
+    /// A claim with such a finding is not supported, however well it is covered.
+    pub fn decides(&self) -> bool {
+        self.sure || self.kind.decides()
+    }
 }
 
 /// A claim beside its best window.
@@ -107,7 +124,9 @@ impl<'a> Pair<'a> {
         found.extend(names::mismatches(self));
         found.extend(polarity::mismatches(self));
         found.extend(opposites::mismatches(self));
-        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
+        found.extend(verbatim::mismatches(self));
+        found.extend(joint::mismatches(self.claim, self.passages));
+        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind, !mismatch.sure));
         found.dedup_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
         found
     }

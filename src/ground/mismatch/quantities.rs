@@ -3,8 +3,8 @@
 use super::super::evidence::{Read, Sentence};
 use super::super::lexicon;
 use super::super::quantity::{Quantity, Value, agrees};
-use super::super::words::Word;
-use super::{Mismatch, MismatchKind, Pair, Place};
+use super::super::words::{Form, Word};
+use super::{Mismatch, MismatchKind, Pair, Place, verbatim};
 
 /// So many words on either side say what a number is of.
 const CONTEXT_WORDS: usize = 6;
@@ -14,6 +14,8 @@ const OTHER_FIT_MIN: f32 = 0.6;
 const OWN_FIT_SHARE_MAX: f32 = 0.6;
 /// A claim that is in the evidence word for word to this share has its numbers from there, too.
 const ALIGNED_MIN: f32 = 0.8;
+/// What follows is a thing, not what it does.
+const DETERMINERS: &str = "a an the each every any all per its their your this that these those no one";
 /// Numbers below this, in words, may be the writer's own count: "three reviewers".
 const COUNTED_MAX: f64 = 10.0;
 
@@ -29,20 +31,25 @@ fn check(pair: &Pair<'_>, claimed: &Quantity) -> Option<Mismatch> {
     if agreeing.is_empty() {
         let instead = substitute(pair, claimed);
         let may_be_counted = is_counted(claimed) && instead.is_none() && pair.alignment.share(pair.claim) < ALIGNED_MIN;
-        if may_be_counted || is_scale(pair, claimed) || is_written(pair, claimed) {
+        let is_replaced = replaced_surely(pair, claimed).is_some();
+        if may_be_counted || is_scale(pair, claimed) || (!is_replaced && is_written(pair, claimed)) {
             return None;
         }
         return Some(Mismatch {
             kind: kind(claimed),
             claim: claimed.span,
             evidence: instead.map(|(sentence, held)| place(sentence, held)),
+            sure: false,
         });
     }
     if let Some(held) = other_unit(claimed, &agreeing) {
-        return Some(Mismatch { kind: MismatchKind::Unit, claim: claimed.span, evidence: Some(held) });
+        return Some(Mismatch { kind: MismatchKind::Unit, claim: claimed.span, evidence: Some(held), sure: false });
     }
-    let elsewhere = replaced(pair, claimed).or_else(|| misplaced(pair, claimed, &agreeing))?;
-    Some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: claimed.span, evidence: Some(elsewhere) })
+    let elsewhere = replaced_surely(pair, claimed)
+        .or_else(|| replaced(pair, claimed))
+        .or_else(|| misplaced(pair, claimed, &agreeing))
+        .or_else(|| of_another(pair, claimed, &agreeing))?;
+    Some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: claimed.span, evidence: Some(elsewhere), sure: false })
 }
 
 fn kind(claimed: &Quantity) -> MismatchKind {
@@ -78,6 +85,12 @@ fn same_class(a: &Quantity, b: &Quantity) -> bool {
     std::mem::discriminant(&a.value) == std::mem::discriminant(&b.value)
 }
 
+/// `2.5` is a version after a name, and else a number.
+fn are_comparable(a: &Quantity, b: &Quantity) -> bool {
+    let counts = |value: &Value| matches!(value, Value::Number { .. } | Value::Version(_));
+    same_class(a, b) || (counts(&a.value) && counts(&b.value))
+}
+
 /// What the window has in the number's place.
 fn substitute<'a>(pair: &'a Pair<'_>, claimed: &Quantity) -> Option<(&'a Sentence, &'a Quantity)> {
     let gap = pair.alignment.gaps().into_iter().find(|gap| gap.claim.contains(&claimed.words.start))?;
@@ -100,6 +113,19 @@ fn replaced(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
     }
     let (sentence, held) = substitute(pair, claimed)?;
     (!is_claimed(pair, held) && units_fit(claimed, held)).then(|| place(sentence, held))
+}
+
+/// The same in a claim that is else the evidence's own words, whatever number it is and whatever else the claim has.
+fn replaced_surely(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
+    let stretch = verbatim::stretches(pair).into_iter().find(|stretch| stretch.claim.contains(&claimed.words.start))?;
+    let words = pair.alignment.evidence.get(stretch.evidence)?;
+    let (sentence, held) = words.iter().find_map(|(at, word)| {
+        let sentence = pair.passages.sentence(*at);
+        let within = |held: &&Quantity| held.span.start <= word.span.start && word.span.end <= held.span.end;
+        let held = sentence.quantities.iter().find(within)?;
+        are_comparable(claimed, held).then_some((sentence, held))
+    })?;
+    (!agrees(claimed, held)).then(|| place(sentence, held))
 }
 
 fn is_claimed(pair: &Pair<'_>, held: &Quantity) -> bool {
@@ -125,6 +151,33 @@ fn misplaced(pair: &Pair<'_>, claimed: &Quantity, agreeing: &[(&Sentence, &Quant
         .map(|(sentence, held)| (fit(&context, sentence, held), sentence, held))
         .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
     (other.0 >= OTHER_FIT_MIN && own <= other.0 * OWN_FIT_SHARE_MAX).then(|| place(other.1, other.2))
+}
+
+/// The sentence that has the number says it of another thing, in else the same words: "a chunk has 64" for "a segment
+/// has 64". The thing is known, but stands in no sentence with this number.
+fn of_another(pair: &Pair<'_>, claimed: &Quantity, agreeing: &[(&Sentence, &Quantity)]) -> Option<Place> {
+    if matches!(claimed.value, Value::Date { .. } | Value::Time { .. }) || claimed.spelled {
+        return None;
+    }
+    verbatim::stretches(pair).iter().find_map(|stretch| {
+        let before = stretch.claim.start.checked_sub(1).and_then(|before| pair.claim.words.get(before))?;
+        let said = only_thing(pair.claim.words.get(stretch.claim.clone())?.iter())?;
+        let places = pair.alignment.evidence.get(stretch.evidence.clone())?;
+        let held = only_thing(places.iter().map(|(_, word)| *word))?;
+        let is_another = DETERMINERS.split(' ').any(|entry| entry == before.plain)
+            && pair.passages.has(&said.stem)
+            && !lexicon::are_related(&said.stem, &held.stem)
+            && !pair.claim_has(&held.stem)
+            && !agreeing.iter().any(|(sentence, _)| sentence.words.iter().any(|near| near.stem == said.stem));
+        is_another.then(|| agreeing.first().map(|(sentence, held)| place(sentence, held))).flatten()
+    })
+}
+
+/// The one word that names something.
+fn only_thing<'w>(words: impl Iterator<Item = &'w Word>) -> Option<&'w Word> {
+    let mut things = words.filter(|word| word.is_content());
+    let thing = things.next().filter(|word| word.form != Form::Number)?;
+    things.next().is_none().then_some(thing)
 }
 
 fn units_fit(a: &Quantity, b: &Quantity) -> bool {
