@@ -3,6 +3,7 @@
 //! The longest common subsequence, by weight; neighbours that match as neighbours count more. What lies between two
 //! matched words on both sides is a `Gap`: there one side says something else than the other.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::evidence::{Passages, Read, Window};
@@ -69,11 +70,11 @@ impl<'a> Alignment<'a> {
 
     /// The share of the claim's words that are matched in order, by weight.
     pub(super) fn share(&self, claim: &Read) -> f32 {
-        self.share_but(claim, &(0..0))
+        self.share_but(claim, &BTreeSet::new())
     }
 
     /// The same, of all words but those in `aside`.
-    pub(super) fn share_but(&self, claim: &Read, aside: &Range<usize>) -> f32 {
+    pub(super) fn share_but(&self, claim: &Read, aside: &BTreeSet<usize>) -> f32 {
         let weigh = |word: &Word| if word.is_function() { FUNCTION_WORTH } else { word.rarity() / lexicon::RARITY_MAX };
         let rest = || claim.words.iter().zip(&self.matched).enumerate().filter(|(at, _)| !aside.contains(at));
         let total: f32 = rest().map(|(_, (word, _))| weigh(word)).sum();

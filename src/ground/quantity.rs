@@ -425,6 +425,12 @@ fn unit(word: &str) -> Option<&'static str> {
 /// Whether evidence that says `evidence` bears out a claim that says `claim`, units aside.
 pub(super) fn agrees(claim: &Quantity, evidence: &Quantity) -> bool {
     match (&claim.value, &evidence.value) {
+        // Both say "about": then only what is rounder may differ. "About 99" is not said by "about 100".
+        (Value::Number { value: a, digits }, Value::Number { value: b, digits: held })
+            if claim.bound == evidence.bound && digits >= held =>
+        {
+            numbers_agree(*a, *b, *digits, Bound::Exact)
+        }
         (Value::Number { value: a, digits }, Value::Number { value: b, .. }) => {
             numbers_agree(*a, *b, *digits, claim.bound)
         }

@@ -120,15 +120,36 @@ impl<'a> Pair<'a> {
 
     /// All findings, by kind and place.
     pub(super) fn mismatches(&self) -> Vec<Mismatch> {
+        let mut found = self.found();
+        // Beside its one best sentence, a claim can't be laid partly beside another one.
+        let alone = self.best_sentence().map(|alone| alone.found()).unwrap_or_default();
+        found.extend(alone.into_iter().filter(|mismatch| mismatch.sure));
+        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind, !mismatch.sure));
+        found.dedup_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
+        found
+    }
+
+    fn found(&self) -> Vec<Mismatch> {
         let mut found = quantities::mismatches(self);
         found.extend(names::mismatches(self));
         found.extend(polarity::mismatches(self));
         found.extend(opposites::mismatches(self));
         found.extend(verbatim::mismatches(self));
         found.extend(joint::mismatches(self.claim, self.passages));
-        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind, !mismatch.sure));
-        found.dedup_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
         found
+    }
+
+    /// The same claim beside the one sentence of a longer window that has most of its words.
+    fn best_sentence(&self) -> Option<Self> {
+        if self.window.first == self.window.last {
+            return None;
+        }
+        let matched = |sentence: usize| {
+            let places = self.alignment.matched.iter().flatten();
+            places.filter(|place| self.alignment.evidence.get(**place).is_some_and(|(of, _)| *of == sentence)).count()
+        };
+        let best = (self.window.first..=self.window.last).rev().max_by_key(|sentence| matched(*sentence))?;
+        Some(Self::of(self.claim, self.passages, Window { first: best, last: best, ..self.window }))
     }
 
     fn sentences(&self) -> &'a [Sentence] {

@@ -1,8 +1,10 @@
 //! Numbers, dates, versions and units that no passage has, or that stand for something else there.
 
+use std::collections::BTreeSet;
+
 use super::super::evidence::{Read, Sentence};
 use super::super::lexicon;
-use super::super::quantity::{Quantity, Value, agrees};
+use super::super::quantity::{self, Quantity, Value, agrees};
 use super::super::words::{Form, Word};
 use super::{Mismatch, MismatchKind, Pair, Place, verbatim};
 
@@ -20,7 +22,11 @@ const DETERMINERS: &str = "a an the each every any all per its their your this t
 const COUNTED_MAX: f64 = 10.0;
 
 pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
-    pair.claim.quantities.iter().filter_map(|claimed| check(pair, claimed)).collect()
+    let mut found: Vec<Mismatch> = pair.claim.quantities.iter().filter_map(|claimed| check(pair, claimed)).collect();
+    if found.is_empty() {
+        found.extend(permuted(pair));
+    }
+    found
 }
 
 fn check(pair: &Pair<'_>, claimed: &Quantity) -> Option<Mismatch> {
@@ -45,8 +51,15 @@ fn check(pair: &Pair<'_>, claimed: &Quantity) -> Option<Mismatch> {
     if let Some(held) = other_unit(claimed, &agreeing) {
         return Some(Mismatch { kind: MismatchKind::Unit, claim: claimed.span, evidence: Some(held), sure: false });
     }
-    let elsewhere = replaced_surely(pair, claimed)
-        .or_else(|| replaced(pair, claimed))
+    if let Some(held) = replaced_surely(pair, claimed) {
+        return Some(Mismatch {
+            kind: MismatchKind::NumberElsewhere,
+            claim: claimed.span,
+            evidence: Some(held),
+            sure: true,
+        });
+    }
+    let elsewhere = replaced(pair, claimed)
         .or_else(|| misplaced(pair, claimed, &agreeing))
         .or_else(|| of_another(pair, claimed, &agreeing))?;
     Some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: claimed.span, evidence: Some(elsewhere), sure: false })
@@ -85,10 +98,12 @@ fn same_class(a: &Quantity, b: &Quantity) -> bool {
     std::mem::discriminant(&a.value) == std::mem::discriminant(&b.value)
 }
 
-/// `2.5` is a version after a name, and else a number.
-fn are_comparable(a: &Quantity, b: &Quantity) -> bool {
+/// `2.5` is a version after a name, and else a number; "April 501" is no date, but stands where one does.
+fn are_comparable(pair: &Pair<'_>, a: &Quantity, b: &Quantity) -> bool {
     let counts = |value: &Value| matches!(value, Value::Number { .. } | Value::Version(_));
-    same_class(a, b) || (counts(&a.value) && counts(&b.value))
+    let before = a.words.start.checked_sub(1).and_then(|at| pair.claim.words.get(at));
+    let is_date = before.is_some_and(|word| quantity::is_month(&word.plain)) && matches!(b.value, Value::Date { .. });
+    same_class(a, b) || (counts(&a.value) && counts(&b.value)) || is_date
 }
 
 /// What the window has in the number's place.
@@ -115,6 +130,35 @@ fn replaced(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
     (!is_claimed(pair, held) && units_fit(claimed, held)).then(|| place(sentence, held))
 }
 
+/// The claim has the very numbers of its sentence, in else the same words, and in another order. What only commas or an
+/// "and" stand between may stand in any order.
+fn permuted(pair: &Pair<'_>) -> Option<Mismatch> {
+    let claimed = &pair.claim.quantities;
+    let numbers: BTreeSet<usize> = claimed.iter().flat_map(|quantity| quantity.words.clone()).collect();
+    if pair.window.first != pair.window.last || !verbatim::is_verbatim_without(pair, &numbers) {
+        return None;
+    }
+    let sentence = pair.passages.sentence(pair.window.first);
+    let same = |a: &Quantity, b: &Quantity| agrees(a, b) && agrees(b, a);
+    let count = |of: &[Quantity], one: &Quantity| of.iter().filter(|other| same(one, other)).count();
+    let runs = || sentence.quantities.windows(claimed.len().max(1));
+    if runs().any(|run| run.iter().zip(claimed).all(|(held, one)| same(one, held))) {
+        return None;
+    }
+    let held = runs().find(|run| claimed.iter().all(|one| count(claimed, one) == count(run, one)))?;
+    let differs = |at: &usize| claimed.get(*at).zip(held.get(*at)).is_some_and(|(a, b)| !same(a, b));
+    let first = (0..claimed.len()).find(differs)?;
+    let last = (0..claimed.len()).rfind(differs)?;
+    let (from, to) = (claimed.get(first)?, claimed.get(last)?);
+    let mut between = from.words.end..to.words.start;
+    let is_list = between.all(|at| {
+        numbers.contains(&at)
+            || pair.claim.words.get(at).is_some_and(|word| matches!(word.plain.as_str(), "and" | "or"))
+    });
+    let evidence = held.get(first).map(|held| place(sentence, held));
+    (!is_list).then_some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: from.span, evidence, sure: true })
+}
+
 /// The same in a claim that is else the evidence's own words, whatever number it is and whatever else the claim has.
 fn replaced_surely(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
     let stretch = verbatim::stretches(pair).into_iter().find(|stretch| stretch.claim.contains(&claimed.words.start))?;
@@ -123,7 +167,7 @@ fn replaced_surely(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
         let sentence = pair.passages.sentence(*at);
         let within = |held: &&Quantity| held.span.start <= word.span.start && word.span.end <= held.span.end;
         let held = sentence.quantities.iter().find(within)?;
-        are_comparable(claimed, held).then_some((sentence, held))
+        are_comparable(pair, claimed, held).then_some((sentence, held))
     })?;
     (!agrees(claimed, held)).then(|| place(sentence, held))
 }

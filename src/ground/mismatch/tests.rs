@@ -71,7 +71,8 @@ fn sure(claim: &str, evidence: &str) -> Vec<(MismatchKind, String)> {
 const MANUAL: &str = "The server reloads its settings when it receives the signal. Workers are not restarted while a request is running. \
     Run the scheduler from Scrapy scripts and send the errors to Sentry. Use the `--workers` flag to start four processes. \
     Neither backups nor logs are removed by the command. Nginx forwards each request to Gunicorn over a socket. \
-    The inspectors found no trace of the leak in the United Nations building. ";
+    The inspectors found no trace of the leak in the United Nations building. \
+    The error (not found) page is sent. Tell whether or not the page was sent. ";
 
 #[test]
 fn in_the_evidences_own_words_a_difference_of_one_word_is_sure() {
@@ -99,6 +100,8 @@ fn what_says_the_same_with_a_no_in_another_place_is_not_sure() {
         "Workers are left alone while a request is running.",
         "Backups and logs are not removed by the command.",
         "Use the `--workers` flag to start 4 processes.",
+        "The error page is sent.",
+        "Tell whether the page was sent.",
     ] {
         assert_eq!(sure(claim, MANUAL), [], "{claim}");
     }
@@ -111,7 +114,7 @@ fn a_number_of_something_else_is_found() {
     for (claim, said) in [
         ("The default size of a chunk is 64 MiB.", "64"),
         ("Version 2 of Python is required.", "2"),
-        ("10 workers handle 10 requests in 30 seconds.", "10"),
+        ("2 workers handle 30 requests in 10 seconds.", "30"),
     ] {
         let found = found(claim, text);
         assert!(found.contains(&(MismatchKind::NumberElsewhere, said.to_owned())), "{claim}: {found:?}");

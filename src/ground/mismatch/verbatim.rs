@@ -24,6 +24,8 @@ const CUES: &str = "not no never cannot neither none without";
 const AFTER_NO_CUE: &str = "only just merely simply";
 /// Longer code is a listing.
 const CODE_BYTES_MAX: usize = 80;
+/// `package.module.Class.method`.
+const CODE_WORDS_MAX: usize = 6;
 
 /// Between two words that both sides share, or at a sentence's start, the claim has these words and the evidence those.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,8 +96,13 @@ pub(super) fn stretches(pair: &Pair<'_>) -> Vec<Stretch> {
     found
 }
 
-/// The claim without `aside` is in the evidence word for word, or nearly so.
-pub(super) fn is_verbatim_but(pair: &Pair<'_>, aside: &Range<usize>) -> bool {
+/// The claim without the words `aside` is in the evidence word for word, or nearly so.
+fn is_verbatim_but(pair: &Pair<'_>, aside: &Range<usize>) -> bool {
+    is_verbatim_without(pair, &aside.clone().collect())
+}
+
+/// The same of words here and there.
+pub(super) fn is_verbatim_without(pair: &Pair<'_>, aside: &BTreeSet<usize>) -> bool {
     let rest = || pair.claim.words.iter().enumerate().filter(|(at, _)| !aside.contains(at));
     let content = rest().filter(|(_, word)| word.is_content()).count();
     content >= CONTENT_WORDS_MIN && pair.alignment.share_but(pair.claim, aside) >= VERBATIM_MIN
@@ -113,6 +120,9 @@ fn negated(pair: &Pair<'_>, stretch: &Stretch) -> Option<Mismatch> {
     let next_said = pair.claim.words.get(stretch.claim.end);
     let next_held = pair.alignment.evidence.get(stretch.evidence.end).map(|(_, word)| *word);
     let (said, held) = (cues(&claim, next_said), cues(&evidence, next_held));
+    if stretch_is_aside(pair, stretch) {
+        return None;
+    }
     let silent = match (said.len() % 2, held.len() % 2) {
         (1, 0) => &evidence,
         (0, 1) => &claim,
@@ -129,6 +139,15 @@ fn negated(pair: &Pair<'_>, stretch: &Stretch) -> Option<Mismatch> {
     let sentence = pair.alignment.evidence.iter().find(|(_, word)| word.span == place.span).map(|(at, _)| *at)?;
     let evidence = Some(pair.place(sentence, place));
     Some(Mismatch { kind: MismatchKind::Negation, claim: at.span, evidence, sure: true })
+}
+
+/// What the evidence has more is in brackets, "(not found)", or "or not" after "whether".
+fn stretch_is_aside(pair: &Pair<'_>, stretch: &Stretch) -> bool {
+    let Some((at, first)) = pair.alignment.evidence.get(stretch.evidence.start) else { return false };
+    let sentence = pair.passages.sentence(*at);
+    let before = first.span.start.checked_sub(sentence.span.start).and_then(|start| sentence.text.get(..start));
+    let opens = before.is_some_and(|before| before.ends_with('('));
+    opens || (first.plain == "or" && before.is_some_and(|before| before.to_lowercase().contains("whether ")))
 }
 
 fn cues<'a>(words: &[&'a Word], next: Option<&Word>) -> Vec<&'a Word> {
@@ -162,7 +181,7 @@ fn other_code(pair: &Pair<'_>) -> Vec<Mismatch> {
         let start = pair.claim.words.iter().position(inside);
         let count = pair.claim.words.iter().filter(|word| inside(word)).count();
         let aside = start.map_or(0..0, |start| start..start + count);
-        if count <= WORDS_MAX && is_verbatim_but(pair, &aside) {
+        if count <= CODE_WORDS_MAX && is_verbatim_but(pair, &aside) {
             found.push(Mismatch { kind: MismatchKind::Identifier, claim: span, evidence: None, sure: true });
         }
     }
