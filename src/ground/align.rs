@@ -3,7 +3,6 @@
 //! The longest common subsequence, by weight; neighbours that match as neighbours count more. What lies between two
 //! matched words on both sides is a `Gap`: there one side says something else than the other.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 
 use super::evidence::{Passages, Read, Window};
@@ -70,16 +69,19 @@ impl<'a> Alignment<'a> {
 
     /// The share of the claim's words that are matched in order, by weight.
     pub(super) fn share(&self, claim: &Read) -> f32 {
-        self.share_but(claim, &BTreeSet::new())
+        let (matched, total) = self.matched_and_all(claim, |_| true);
+        if total > 0.0 { matched / total } else { 0.0 }
     }
 
-    /// The same, of all words but those in `aside`.
-    pub(super) fn share_but(&self, claim: &Read, aside: &BTreeSet<usize>) -> f32 {
+    /// The weight of those of the claim's words at the places `counts` that are matched, and of all at these places.
+    pub(super) fn matched_and_all(&self, claim: &Read, counts: impl Fn(usize) -> bool) -> (f32, f32) {
         let weigh = |word: &Word| if word.is_function() { FUNCTION_WORTH } else { word.rarity() / lexicon::RARITY_MAX };
-        let rest = || claim.words.iter().zip(&self.matched).enumerate().filter(|(at, _)| !aside.contains(at));
-        let total: f32 = rest().map(|(_, (word, _))| weigh(word)).sum();
-        let matched: f32 = rest().filter(|(_, (_, place))| place.is_some()).map(|(_, (word, _))| weigh(word)).sum();
-        if total > 0.0 { matched / total } else { 0.0 }
+        let mut sums = (0.0, 0.0);
+        for (_, (word, place)) in claim.words.iter().zip(&self.matched).enumerate().filter(|(at, _)| counts(*at)) {
+            let weight = weigh(word);
+            sums = (sums.0 + if place.is_some() { weight } else { 0.0 }, sums.1 + weight);
+        }
+        sums
     }
 }
 

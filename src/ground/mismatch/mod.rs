@@ -13,8 +13,11 @@ mod verbatim;
 
 pub(super) use self::polarity::may_be_denied;
 
+use std::cell::OnceCell;
+
 use crate::document::Span;
 
+use self::verbatim::Stretch;
 use super::align::Alignment;
 use super::evidence::{Passages, Read, Sentence, Window};
 use super::lexicon;
@@ -111,11 +114,12 @@ pub(super) struct Pair<'a> {
     pub(super) passages: &'a Passages,
     pub(super) window: Window,
     pub(super) alignment: Alignment<'a>,
+    stretches: OnceCell<Vec<Stretch>>,
 }
 
 impl<'a> Pair<'a> {
     pub(super) fn of(claim: &'a Read, passages: &'a Passages, window: Window) -> Self {
-        Self { claim, passages, window, alignment: Alignment::of(claim, passages, window) }
+        Self { claim, passages, window, alignment: Alignment::of(claim, passages, window), stretches: OnceCell::new() }
     }
 
     /// All findings, by kind and place.
@@ -150,6 +154,11 @@ impl<'a> Pair<'a> {
         };
         let best = (self.window.first..=self.window.last).rev().max_by_key(|sentence| matched(*sentence))?;
         Some(Self::of(self.claim, self.passages, Window { first: best, last: best, ..self.window }))
+    }
+
+    /// The few places where a claim that is else word for word differs from its evidence.
+    fn stretches(&self) -> &[Stretch] {
+        self.stretches.get_or_init(|| verbatim::stretches(self))
     }
 
     fn sentences(&self) -> &'a [Sentence] {

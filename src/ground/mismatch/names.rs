@@ -4,7 +4,7 @@ use super::super::align::Gap;
 use super::super::lexicon;
 use super::super::quantity;
 use super::super::words::{Form, Word};
-use super::{Mismatch, MismatchKind, Pair, verbatim};
+use super::{Mismatch, MismatchKind, Pair};
 
 /// Where more of the words have capitals, capitals make no names: it is a title.
 const TITLE_SHARE_MIN: f32 = 0.7;
@@ -90,7 +90,7 @@ fn is_identifier(text: &str, word: &Word) -> bool {
 /// One name stands where the evidence has another.
 fn replaced(pair: &Pair<'_>, is_title: bool) -> Vec<Mismatch> {
     let mut found = Vec::new();
-    let sure = verbatim::stretches(pair);
+    let sure = pair.stretches();
     for gap in pair.alignment.gaps() {
         let is_sure = sure.iter().any(|stretch| stretch.claim == gap.claim && stretch.evidence == gap.evidence);
         found.extend(replacement(pair, &gap, is_sure, is_title));

@@ -161,8 +161,8 @@ fn permuted(pair: &Pair<'_>) -> Option<Mismatch> {
 
 /// The same in a claim that is else the evidence's own words, whatever number it is and whatever else the claim has.
 fn replaced_surely(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
-    let stretch = verbatim::stretches(pair).into_iter().find(|stretch| stretch.claim.contains(&claimed.words.start))?;
-    let words = pair.alignment.evidence.get(stretch.evidence)?;
+    let stretch = pair.stretches().iter().find(|stretch| stretch.claim.contains(&claimed.words.start))?;
+    let words = pair.alignment.evidence.get(stretch.evidence.clone())?;
     let (sentence, held) = words.iter().find_map(|(at, word)| {
         let sentence = pair.passages.sentence(*at);
         let within = |held: &&Quantity| held.span.start <= word.span.start && word.span.end <= held.span.end;
@@ -203,7 +203,7 @@ fn of_another(pair: &Pair<'_>, claimed: &Quantity, agreeing: &[(&Sentence, &Quan
     if matches!(claimed.value, Value::Date { .. } | Value::Time { .. }) || claimed.spelled {
         return None;
     }
-    verbatim::stretches(pair).iter().find_map(|stretch| {
+    pair.stretches().iter().find_map(|stretch| {
         let before = stretch.claim.start.checked_sub(1).and_then(|before| pair.claim.words.get(before))?;
         let said = only_thing(pair.claim.words.get(stretch.claim.clone())?.iter())?;
         let places = pair.alignment.evidence.get(stretch.evidence.clone())?;

@@ -44,7 +44,7 @@ pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
 /// Where one of the two says no and the other does not. "found no" for "not found any" says it in two places, each on
 /// one side: that is no difference.
 fn negations(pair: &Pair<'_>) -> Vec<Mismatch> {
-    let found: Vec<Mismatch> = stretches(pair).iter().filter_map(|stretch| negated(pair, stretch)).collect();
+    let found: Vec<Mismatch> = pair.stretches().iter().filter_map(|stretch| negated(pair, stretch)).collect();
     let claim: Vec<&Word> = pair.claim.words.iter().collect();
     let held: BTreeSet<usize> = pair
         .alignment
@@ -66,6 +66,18 @@ fn negations(pair: &Pair<'_>) -> Vec<Mismatch> {
 
 /// The few places where a claim that is else word for word differs from its evidence.
 pub(super) fn stretches(pair: &Pair<'_>) -> Vec<Stretch> {
+    let rest = Rest::of(pair);
+    let mut found = all_stretches(pair);
+    found.retain(|stretch| {
+        !(stretch.claim.is_empty() && stretch.evidence.is_empty())
+            && stretch.claim.len() <= WORDS_MAX
+            && stretch.evidence.len() <= WORDS_MAX
+            && rest.is_verbatim(pair, stretch.claim.clone())
+    });
+    found
+}
+
+fn all_stretches(pair: &Pair<'_>) -> Vec<Stretch> {
     let matched: Vec<(usize, usize)> =
         pair.alignment.matched.iter().enumerate().filter_map(|(at, place)| Some((at, (*place)?))).collect();
     let sentence = |place: usize| pair.alignment.evidence.get(place).map(|(sentence, _)| *sentence);
@@ -87,25 +99,41 @@ pub(super) fn stretches(pair: &Pair<'_>) -> Vec<Stretch> {
             evidence: place + 1..end.unwrap_or(*place) + 1,
         });
     }
-    found.retain(|stretch| {
-        !(stretch.claim.is_empty() && stretch.evidence.is_empty())
-            && stretch.claim.len() <= WORDS_MAX
-            && stretch.evidence.len() <= WORDS_MAX
-            && is_verbatim_but(pair, &stretch.claim)
-    });
     found
 }
 
-/// The claim without the words `aside` is in the evidence word for word, or nearly so.
-fn is_verbatim_but(pair: &Pair<'_>, aside: &Range<usize>) -> bool {
-    is_verbatim_without(pair, &aside.clone().collect())
+/// A claim's weight and words, of which a few are then set aside.
+struct Rest {
+    matched: f32,
+    all: f32,
+    content: usize,
 }
 
-/// The same of words here and there.
+impl Rest {
+    fn of(pair: &Pair<'_>) -> Self {
+        let (matched, all) = pair.alignment.matched_and_all(pair.claim, |_| true);
+        Self { matched, all, content: pair.claim.words.iter().filter(|word| word.is_content()).count() }
+    }
+
+    /// The claim without the words `aside` is in the evidence word for word, or nearly so.
+    fn is_verbatim(&self, pair: &Pair<'_>, aside: Range<usize>) -> bool {
+        let words = pair.claim.words.get(aside.clone()).unwrap_or_default();
+        let content = self.content - words.iter().filter(|word| word.is_content()).count();
+        let (matched, all) = pair.alignment.matched_and_all(pair.claim, |at| aside.contains(&at));
+        content >= CONTENT_WORDS_MIN && self.matched - matched >= VERBATIM_MIN * (self.all - all).max(f32::EPSILON)
+    }
+}
+
+fn is_verbatim_but(pair: &Pair<'_>, aside: Range<usize>) -> bool {
+    Rest::of(pair).is_verbatim(pair, aside)
+}
+
+/// The same without words here and there.
 pub(super) fn is_verbatim_without(pair: &Pair<'_>, aside: &BTreeSet<usize>) -> bool {
     let rest = || pair.claim.words.iter().enumerate().filter(|(at, _)| !aside.contains(at));
+    let (matched, all) = pair.alignment.matched_and_all(pair.claim, |at| !aside.contains(&at));
     let content = rest().filter(|(_, word)| word.is_content()).count();
-    content >= CONTENT_WORDS_MIN && pair.alignment.share_but(pair.claim, aside) >= VERBATIM_MIN
+    content >= CONTENT_WORDS_MIN && matched >= VERBATIM_MIN * all.max(f32::EPSILON)
 }
 
 fn words<'a>(pair: &'a Pair<'_>, stretch: &Stretch) -> (Vec<&'a Word>, Vec<&'a Word>) {
@@ -181,7 +209,7 @@ fn other_code(pair: &Pair<'_>) -> Vec<Mismatch> {
         let start = pair.claim.words.iter().position(inside);
         let count = pair.claim.words.iter().filter(|word| inside(word)).count();
         let aside = start.map_or(0..0, |start| start..start + count);
-        if count <= CODE_WORDS_MAX && is_verbatim_but(pair, &aside) {
+        if count <= CODE_WORDS_MAX && is_verbatim_but(pair, aside) {
             found.push(Mismatch { kind: MismatchKind::Identifier, claim: span, evidence: None, sure: true });
         }
     }
