@@ -2,14 +2,15 @@
 
 cairn := $(or $(CARGO_TARGET_DIR),target)/release/cairn
 cargo_test = $(if $(shell command -v cargo-nextest 2>/dev/null),cargo nextest run,cargo test)
-scripts := $(filter-out %.txt,$(wildcard scripts/*)) .ci/run .cargo/rustc-wrapper
+scripts := $(filter-out %.txt,$(wildcard scripts/*)) .ci/run .cargo/rustc-wrapper eval/scorer/fetch eval/scorer/measure
 demo_data := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/demo
 corpus := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/reading-corpus
 measure_venv := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/measure-venv
+claims := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/claims
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers clean
+.PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers fetch-claims measure-scorer clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +51,16 @@ measure-readers: build setup ## read those files and compare with other programs
 	"$(measure_venv)/bin/python" -m pip install --quiet -r eval/extract/requirements.txt
 	"$(measure_venv)/bin/python" eval/extract/measure --cairn "$(cairn)" --details "$(corpus)/details.jsonl" \
 		$(if $(ONLY),--only $(ONLY)) $(if $(SET),--set $(SET)) "$(corpus)"
+
+fetch-claims: ## fetch the documentation that the scorer is measured on, 60 MB
+	eval/scorer/fetch "$(claims)"
+
+measure-scorer: ## measure how claims are checked, on corrupted documentation; takes LABELS=folder for labelled answers
+	cargo build --release --locked --example claim_scores
+	test -x "$(claims)/venv/bin/python" || python3 -m venv "$(claims)/venv"
+	"$(claims)/venv/bin/python" -m pip install --quiet -r eval/scorer/requirements.txt
+	PYTHON="$(claims)/venv/bin/python" eval/scorer/measure $(if $(LABELS),--labels "$(LABELS)") \
+		"$(or $(CARGO_TARGET_DIR),target)/release/examples/claim_scores" "$(claims)"
 
 clean: ## remove what was built and the demo's data; what was fetched stays
 	cargo clean

@@ -62,6 +62,7 @@ fn judged(scorer: &Scorer, case: &Case, passages: &Passages) -> Result<serde_jso
             "features": features,
             "evidence": evidence,
             "mismatches": judgement.mismatches.iter().map(|m| format!("{:?}", m.kind)).collect::<Vec<_>>(),
+            "sure": judgement.mismatches.iter().map(|m| m.sure).collect::<Vec<_>>(),
             "words": judgement.mismatches.iter().map(|m| m.claim.of(&case.answer)).collect::<Vec<_>>(),
             "score": judgement.score,
             "micros": micros,

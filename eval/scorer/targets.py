@@ -125,6 +125,23 @@ def negated(sentence, rng):
     return None
 
 
+JOINTS = ["when", "if", "because", "which", "that", "with", "for", "by", "to", "until", "before", "after", "unless", "while"]
+
+
+def recombined(held, rng):
+    """The beginning of one sentence and the end of another one far from it, joined by a word that both have there."""
+    found = []
+    for i, a in enumerate(held):
+        for b in held[i + 2 :]:
+            for joint in JOINTS:
+                cuts = [re.search(rf"^(?:\S+ ){{3,}}?(?={joint} (?:\S+ ){{2,}}\S+$)", s) for s in (a, b)]
+                if all(cuts) and a.count("`") % 2 == 0:
+                    found.append(a[: cuts[0].end()] + b[cuts[1].end() :])
+                    found.append(b[: cuts[1].end()] + a[cuts[0].end() :])
+    found = [s for s in found if s.count("`") % 2 == 0 and s.count("(") == s.count(")")]
+    return rng.choice(found) if found else None
+
+
 def make(package, passages, others, names, rng):
     for at in rng.sample(range(len(passages)), min(PER_PACKAGE, len(passages))):
         own = passages[at]
@@ -180,6 +197,13 @@ def make(package, passages, others, names, rng):
             yield row("foreign_sentence", other, False)
             if pairs or held:
                 first = rng.choice(held)
+                apart = random.Random(f"{package}/{at}")
+                if mixed := recombined(held, apart):
+                    yield row("recombined", mixed, False)
+                far = [(a, b) for i, a in enumerate(held) for b in held[i + 2 :] if not re.match(r"(This|It|These|They|That)\b", b)]
+                if far:
+                    a, b = apart.choice(far)
+                    yield row("reworded: joined", f"{a[:-1]}, and {b[0].lower() if b[1].islower() else b[0]}{b[1:]}", True)
                 yield row("joined", f"{first[:-1]}, and {other[0].lower() if other[1].islower() else other[0]}{other[1:]}", False)
 
 

@@ -69,16 +69,19 @@ impl<'a> Alignment<'a> {
 
     /// The share of the claim's words that are matched in order, by weight.
     pub(super) fn share(&self, claim: &Read) -> f32 {
-        let weigh = |word: &Word| if word.is_function() { FUNCTION_WORTH } else { word.rarity() / lexicon::RARITY_MAX };
-        let total: f32 = claim.words.iter().map(weigh).sum();
-        let matched: f32 = claim
-            .words
-            .iter()
-            .zip(&self.matched)
-            .filter(|(_, place)| place.is_some())
-            .map(|(word, _)| weigh(word))
-            .sum();
+        let (matched, total) = self.matched_and_all(claim, |_| true);
         if total > 0.0 { matched / total } else { 0.0 }
+    }
+
+    /// The weight of those of the claim's words at the places `counts` that are matched, and of all at these places.
+    pub(super) fn matched_and_all(&self, claim: &Read, counts: impl Fn(usize) -> bool) -> (f32, f32) {
+        let weigh = |word: &Word| if word.is_function() { FUNCTION_WORTH } else { word.rarity() / lexicon::RARITY_MAX };
+        let mut sums = (0.0, 0.0);
+        for (_, (word, place)) in claim.words.iter().zip(&self.matched).enumerate().filter(|(at, _)| counts(*at)) {
+            let weight = weigh(word);
+            sums = (sums.0 + if place.is_some() { weight } else { 0.0 }, sums.1 + weight);
+        }
+        sums
     }
 }
 

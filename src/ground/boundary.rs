@@ -2,6 +2,8 @@
 //!
 //! Each function looks no further than it says, so that a stream can tell when it has seen enough. None means: not yet.
 
+use crate::document::Span;
+
 use super::lexicon;
 use super::marks;
 
@@ -59,6 +61,20 @@ pub(super) fn after_code(text: &str, at: usize, ended: bool) -> Option<usize> {
         }
     }
     ended.then_some(at + 1)
+}
+
+/// What stands between backticks on one line.
+pub(super) fn code_spans(text: &str) -> Vec<Span> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(start) = text.get(at..).and_then(|rest| rest.find('`')).map(|offset| at + offset) {
+        let end = after_code(text, start, true).unwrap_or(start + 1);
+        if text.get(..end).is_some_and(|text| text.ends_with('`')) && end > start + 2 {
+            found.push(Span { start: start + 1, end: end - 1 });
+        }
+        at = end.max(start + 1);
+    }
+    found
 }
 
 /// Past the full stop at `at`, further ones, closing quotes and brackets, and citation marks after a space too.

@@ -3,12 +3,21 @@
 use crate::document::Span;
 
 use super::claims::Kind;
+use super::marks;
 use super::words::{Form, Word, words};
 
 /// With fewer words that mean something, nothing is claimed.
 const CONTENT_WORDS_MIN: usize = 2;
 /// A greeting that goes on for longer says something as well.
 const CHATTER_WORDS_MAX: usize = 30;
+
+/// A list's number with a full stop is no sentence.
+const SENTENCE_WORDS_MIN: usize = 3;
+const END_SIGNS: [char; 9] = ['.', '!', '?', '…', ':', ';', '。', '！', '？'];
+/// Nothing that is written to its end has one of these last.
+const DANGLING: &str = "a an the and or but nor of to for from with by at into onto as that which who whom whose because if when while \
+    than is are was were be been has have had could may might must shall should would its their his her your our my these \
+    via per between among through during without within about not cannot can't don't doesn't isn't aren't very";
 
 const CHATTER: [&str; 22] = [
     "sure",
@@ -128,6 +137,48 @@ fn says_something(words: &[Word]) -> bool {
     let content = words.iter().filter(|word| word.is_content()).count();
     let exact = words.iter().any(|word| matches!(word.form, Form::Number | Form::Mixed));
     content >= CONTENT_WORDS_MIN || (content == 1 && exact && words.len() > 1)
+}
+
+/// Whether the piece `text[span]` is the last of the text and stops in the middle: after a word that nothing ends with,
+/// in brackets that stay open, or without a full stop where the sentences before it have one.
+pub(super) fn breaks_off(text: &str, span: Span) -> bool {
+    let said = without_marks(span.of(text));
+    let is_last = text.get(span.end..).is_some_and(|rest| !rest.contains(char::is_alphanumeric));
+    let plain = said.trim_end_matches(['*', '_', '"', '”', '\'', '’', ')', ']', '】']);
+    if !is_last || said.is_empty() || plain.ends_with(END_SIGNS) || said.starts_with('|') {
+        return false;
+    }
+    let last = said.rsplit(|c: char| !(c.is_alphanumeric() || c == '\'')).next().unwrap_or_default().to_lowercase();
+    let opens = |open: char, close: char| said.matches(open).count() > said.matches(close).count();
+    said.ends_with([',', '-', '–', '—', '/', '=', '('])
+        || DANGLING.split_whitespace().any(|word| word == last)
+        || opens('(', ')')
+        || opens('“', '”')
+        || said.matches('`').count() % 2 == 1
+        || others_end(text, span)
+}
+
+/// The sentence before it in the same paragraph ends with a full stop, and this one begins with a capital as that does
+/// in prose: the writer sets both.
+fn others_end(text: &str, span: Span) -> bool {
+    if !span.of(text).starts_with(char::is_uppercase) {
+        return false;
+    }
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let closed = without_marks(line).trim_end_matches(['*', '_', '"', '”', ')', ']', '】']);
+    closed.ends_with(['.', '!', '?']) && line.split_whitespace().count() >= SENTENCE_WORDS_MIN
+}
+
+/// Without the citation marks at its end.
+fn without_marks(text: &str) -> &str {
+    let mut said = text.trim_end().trim_end_matches(['*', '_']);
+    while let Some(mark) =
+        marks::marks(said, Span { start: 0, end: said.len() }).last().filter(|mark| mark.end == said.len())
+    {
+        said = said.get(..mark.start).unwrap_or_default().trim_end();
+    }
+    said
 }
 
 /// `**A heading that is none**`.

@@ -239,6 +239,9 @@ impl ClaimReader {
         if kind == Kind::Claim && self.stands_alone(span) && checkable::is_bold(span.of(&self.text)) {
             kind = Kind::Heading;
         }
+        if kind == Kind::Fragment && self.ended && checkable::breaks_off(&self.text, span) {
+            kind = Kind::Claim; // It would have said something: "The port is".
+        }
         Some(self.piece(span, end, kind))
     }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::document::Span;
 
+use super::attribution;
 use super::boundary::{Stance, stance};
 use super::claims::pieces;
 use super::lexicon;
@@ -118,9 +119,37 @@ impl Passages {
         self.index.contains_key(stem)
     }
 
+    /// Whether a word that may stand for this one is written as names are.
+    pub(super) fn has_other_name(&self, stem: &str) -> bool {
+        let is_name = |other: &str, place: &usize| {
+            let mut words = self.sentence(*place).words.iter().filter(|word| word.stem == other);
+            words.any(|word| matches!(word.form, Form::Capital | Form::Upper | Form::Mixed))
+        };
+        lexicon::synonyms(stem)
+            .chain(lexicon::narrower(stem))
+            .any(|other| self.index.get(other).is_some_and(|places| places.iter().any(|place| is_name(other, place))))
+    }
+
+    /// Whether the two stand side by side somewhere, as the parts of one name do.
+    pub(super) fn are_neighbours(&self, a: &str, b: &str) -> bool {
+        self.sentences.iter().any(|sentence| sentence.has_pair(a, b) || sentence.has_pair(b, a))
+    }
+
+    /// Whether a sentence has these very characters.
+    pub(super) fn has_text(&self, text: &str) -> bool {
+        self.sentences.iter().any(|sentence| sentence.text.contains(text))
+    }
+
+    /// Whether any passage has the word itself, its parts, its initials' words or another form of it: what a name needs.
+    pub(super) fn has_form(&self, word: &Word) -> bool {
+        self.has(&word.stem)
+            || (!word.parts.is_empty() && word.parts.iter().all(|part| self.has(part)))
+            || !self.with_ending(&word.stem).is_empty()
+    }
+
     /// Reads a claim, and finds its words in the passages.
     pub(super) fn claim(&self, text: &str, within: Span) -> Read {
-        let words = words(text, within);
+        let words = words(text, attribution::said(text, within));
         let quantities = quantities(text, &words);
         let mut seen: HashSet<&str> = HashSet::new();
         let mut keys = Vec::new();

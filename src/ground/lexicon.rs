@@ -15,6 +15,9 @@ pub(super) const RARITY_NUMBER: f32 = 8.0;
 /// Words that are less rare than this are known to everybody; a capital makes no name of them.
 const RARITY_COMMON: f32 = 6.5;
 
+/// Words that begin with so many same letters are forms of one.
+const RELATED_LETTERS_MIN: usize = 4;
+
 static RARITY: LazyLock<HashMap<String, f32>> = LazyLock::new(|| {
     let mut table = HashMap::new();
     for (word, rarity) in rows(include_str!("data/rarity.tsv")) {
@@ -106,6 +109,12 @@ pub(super) fn synonyms(stem: &str) -> impl Iterator<Item = &'static str> {
 
 pub(super) fn are_synonyms(a: &str, b: &str) -> bool {
     a == b || has(&SYNONYMS, a, b) || has(&SYNONYMS, b, a)
+}
+
+/// One may stand for the other, is a wider word for it, or is made from it.
+pub(super) fn are_related(a: &str, b: &str) -> bool {
+    let same = a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count();
+    same >= RELATED_LETTERS_MIN || are_synonyms(a, b) || has(&NARROWER, a, b) || has(&NARROWER, b, a)
 }
 
 /// Words that this one is a wider word for, as `animal` is for `dog`.

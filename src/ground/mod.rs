@@ -5,6 +5,7 @@
 //! Knows nothing of questions, prompts or who asks.
 
 pub mod claims;
+mod attribution;
 mod boundary;
 mod checkable;
 pub mod evidence;
@@ -22,7 +23,7 @@ use crate::document::Span;
 
 use self::coverage::{Comparison, FEATURES};
 use self::evidence::{Passages, Window};
-use self::mismatch::{Mismatch, Place};
+use self::mismatch::{Mismatch, MismatchKind, Place};
 use self::model::Model;
 
 pub use self::model::ModelError;
@@ -119,7 +120,7 @@ impl Scorer {
         let all: Vec<f32> = measured.features.iter().copied().chain(outside).collect();
         let features: Vec<f32> = self.order.iter().map(|at| all.get(*at).copied().unwrap_or(f32::NAN)).collect();
         let mut score = self.model.probability(&features);
-        if measured.mismatches.iter().any(|mismatch| mismatch.kind.decides()) {
+        if measured.mismatches.iter().any(Mismatch::decides) {
             score = score.min(self.model.threshold * RULED_SHARE_MAX);
         }
         let Measured { evidence, mismatches, coverage, .. } = measured;
@@ -162,7 +163,13 @@ pub fn measure(text: &str, span: Span, passages: &Passages) -> Measured {
     let comparison = Comparison::of(&read, passages);
     let evidence = comparison.window.map(|window| places(passages, window)).unwrap_or_default();
     let coverage = comparison.window.map_or(0.0, |window| window.coverage);
-    Measured { features: comparison.features(), evidence, mismatches: comparison.mismatches, coverage }
+    let features = comparison.features();
+    let mut mismatches = comparison.mismatches;
+    if checkable::breaks_off(text, span) {
+        let claim = Span { start: span.end, end: span.end };
+        mismatches.push(Mismatch { kind: MismatchKind::Unfinished, claim, evidence: None, sure: false });
+    }
+    Measured { features, evidence, mismatches, coverage }
 }
 
 fn places(passages: &Passages, window: Window) -> Vec<Place> {

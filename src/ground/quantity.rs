@@ -396,6 +396,11 @@ impl Reader<'_> {
     }
 }
 
+/// A month's name in full.
+pub(super) fn is_month(plain: &str) -> bool {
+    MONTHS.contains(&plain)
+}
+
 fn spelled_value(word: &str) -> Option<f64> {
     let small = SMALL.iter().position(|name| *name == word);
     let tens = || TENS.iter().position(|name| *name == word).map(|at| (at + 2) * 10);
@@ -420,6 +425,12 @@ fn unit(word: &str) -> Option<&'static str> {
 /// Whether evidence that says `evidence` bears out a claim that says `claim`, units aside.
 pub(super) fn agrees(claim: &Quantity, evidence: &Quantity) -> bool {
     match (&claim.value, &evidence.value) {
+        // Both say "about": then only what is rounder may differ. "About 99" is not said by "about 100".
+        (Value::Number { value: a, digits }, Value::Number { value: b, digits: held })
+            if claim.bound == evidence.bound && digits >= held =>
+        {
+            numbers_agree(*a, *b, *digits, Bound::Exact)
+        }
         (Value::Number { value: a, digits }, Value::Number { value: b, .. }) => {
             numbers_agree(*a, *b, *digits, claim.bound)
         }

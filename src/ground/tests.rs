@@ -58,6 +58,50 @@ fn a_reader_can_be_told_what_fired() {
 }
 
 #[test]
+fn what_names_the_source_counts_neither_for_nor_against() {
+    let plain = judge("The server listens on port 8080 by default.");
+    for lead in ["According to the documentation, ", "The manual says that ", "In short, "] {
+        let claim = format!("{lead}the server listens on port 8080 by default.");
+        assert_eq!(judge(&claim).score.to_bits(), plain.score.to_bits(), "{claim}");
+    }
+}
+
+#[test]
+fn what_breaks_off_is_not_supported() {
+    let scorer = Scorer::shipped().expect("the shipped model is valid");
+    let passages = Passages::read(&MANUAL);
+    let last = |answer: &str| {
+        let piece =
+            pieces(answer).into_iter().rfind(|piece| piece.kind != claims::Kind::Blank).expect("there is a piece");
+        (piece.kind, scorer.judge(answer, piece.span, &passages))
+    };
+    for answer in [
+        "The server listens on port 8080 by default and",
+        "The server listens on port 8080 by default, and clients reconnect by the",
+        "Old backups are removed after 30 days. A restart takes about five",
+        "Old backups are removed after 30 days [2]. The server listens on port 8080",
+        "Old backups are removed after 30 days. The server is",
+        "The server listens on port 8080 by default (see",
+        "Backups are written to the folder `/var/back",
+    ] {
+        let (kind, judgement) = last(answer);
+        assert_eq!(kind, claims::Kind::Claim, "{answer}");
+        assert_ne!(judgement.verdict, Verdict::Supported, "{answer}");
+        assert!(judgement.mismatches.iter().any(|m| m.kind == MismatchKind::Unfinished), "{answer}");
+    }
+    for answer in [
+        "Old backups are removed after 30 days. The server listens on port 8080 by default. [1]",
+        "The server listens on port 8080 by default",
+        "- Old backups are removed after 30 days.\n- The server listens on port 8080 by default",
+        "Old backups are removed after 30 days [2].\n\n| port | 8080 |",
+        "The server listens on port 8080 by default **[1]**",
+    ] {
+        let (_, judgement) = last(answer);
+        assert!(!judgement.mismatches.iter().any(|m| m.kind == MismatchKind::Unfinished), "{answer}");
+    }
+}
+
+#[test]
 fn an_answer_is_worth_no_more_than_its_mean_and_no_less_than_its_worst_claim() {
     let scorer = Scorer::shipped().expect("the shipped model is valid");
     let score = scorer.answer(&[0.9, 0.2]).expect("there are claims");

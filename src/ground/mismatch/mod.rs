@@ -4,15 +4,20 @@
 //! Rules look at the best window, and ask all passages before they call something missing. They don't weigh anything:
 //! what a finding is worth is the model's to say. English only; in other languages numbers and identifiers still count.
 
+mod joint;
 mod names;
 mod opposites;
 mod polarity;
 mod quantities;
+mod verbatim;
 
 pub(super) use self::polarity::may_be_denied;
 
+use std::cell::OnceCell;
+
 use crate::document::Span;
 
+use self::verbatim::Stretch;
 use super::align::Alignment;
 use super::evidence::{Passages, Read, Sentence, Window};
 use super::lexicon;
@@ -39,6 +44,10 @@ pub enum MismatchKind {
     Modality,
     /// "more" for "less", "before" for "after", "enabled" for "disabled".
     Opposite,
+    /// Both halves of "A when B" are there, but nothing says one of the other.
+    Joint,
+    /// The claim breaks off, so that what it says can't be told.
+    Unfinished,
 }
 
 impl MismatchKind {
@@ -56,6 +65,8 @@ impl MismatchKind {
             Self::Negation => "negation",
             Self::Modality => "modality",
             Self::Opposite => "opposite",
+            Self::Joint => "joint",
+            Self::Unfinished => "unfinished",
         }
     }
 
@@ -64,7 +75,7 @@ impl MismatchKind {
     pub fn decides(self) -> bool {
         match self {
             Self::Number | Self::NumberElsewhere | Self::Date | Self::Version | Self::Unit => true,
-            Self::Identifier | Self::Name | Self::Modality | Self::Opposite => true,
+            Self::Identifier | Self::Name | Self::Modality | Self::Opposite | Self::Joint | Self::Unfinished => true,
             Self::NameElsewhere | Self::Negation => false,
         }
     }
@@ -86,6 +97,15 @@ pub struct Mismatch {
     /// Bytes of the text that the claim is of.
     pub claim: Span,
     pub evidence: Option<Place>,
+    /// The claim is else its evidence's own words, so that this can't be read in another way.
+    pub sure: bool,
+}
+
+impl Mismatch {
+    /// A claim with such a finding is not supported, however well it is covered.
+    pub fn decides(&self) -> bool {
+        self.sure || self.kind.decides()
+    }
 }
 
 /// A claim beside its best window.
@@ -94,22 +114,51 @@ pub(super) struct Pair<'a> {
     pub(super) passages: &'a Passages,
     pub(super) window: Window,
     pub(super) alignment: Alignment<'a>,
+    stretches: OnceCell<Vec<Stretch>>,
 }
 
 impl<'a> Pair<'a> {
     pub(super) fn of(claim: &'a Read, passages: &'a Passages, window: Window) -> Self {
-        Self { claim, passages, window, alignment: Alignment::of(claim, passages, window) }
+        Self { claim, passages, window, alignment: Alignment::of(claim, passages, window), stretches: OnceCell::new() }
     }
 
     /// All findings, by kind and place.
     pub(super) fn mismatches(&self) -> Vec<Mismatch> {
+        let mut found = self.found();
+        // Beside its one best sentence, a claim can't be laid partly beside another one.
+        let alone = self.best_sentence().map(|alone| alone.found()).unwrap_or_default();
+        found.extend(alone.into_iter().filter(|mismatch| mismatch.sure));
+        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind, !mismatch.sure));
+        found.dedup_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
+        found
+    }
+
+    fn found(&self) -> Vec<Mismatch> {
         let mut found = quantities::mismatches(self);
         found.extend(names::mismatches(self));
         found.extend(polarity::mismatches(self));
         found.extend(opposites::mismatches(self));
-        found.sort_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
-        found.dedup_by_key(|mismatch| (mismatch.claim.start, mismatch.kind));
+        found.extend(verbatim::mismatches(self));
+        found.extend(joint::mismatches(self.claim, self.passages));
         found
+    }
+
+    /// The same claim beside the one sentence of a longer window that has most of its words.
+    fn best_sentence(&self) -> Option<Self> {
+        if self.window.first == self.window.last {
+            return None;
+        }
+        let matched = |sentence: usize| {
+            let places = self.alignment.matched.iter().flatten();
+            places.filter(|place| self.alignment.evidence.get(**place).is_some_and(|(of, _)| *of == sentence)).count()
+        };
+        let best = (self.window.first..=self.window.last).rev().max_by_key(|sentence| matched(*sentence))?;
+        Some(Self::of(self.claim, self.passages, Window { first: best, last: best, ..self.window }))
+    }
+
+    /// The few places where a claim that is else word for word differs from its evidence.
+    fn stretches(&self) -> &[Stretch] {
+        self.stretches.get_or_init(|| verbatim::stretches(self))
     }
 
     fn sentences(&self) -> &'a [Sentence] {

@@ -1,6 +1,8 @@
 //! Names and identifiers that no passage has, or in whose place the evidence has another.
 
+use super::super::align::Gap;
 use super::super::lexicon;
+use super::super::quantity;
 use super::super::words::{Form, Word};
 use super::{Mismatch, MismatchKind, Pair};
 
@@ -27,12 +29,22 @@ pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
         } else {
             continue;
         };
-        if !pair.is_known(at) {
-            found.push(Mismatch { kind, claim: word.span, evidence: None });
+        if !pair.is_known(at) || (kind == MismatchKind::Name && !is_name_known(pair, at, word)) {
+            found.push(Mismatch { kind, claim: word.span, evidence: None, sure: false });
         }
     }
     found.extend(replaced(pair, is_title));
     found
+}
+
+/// A passage has the name, or another name for it: "CA" for "California". That "start" means the same as "jump" makes
+/// nothing that is called Jump known.
+fn is_name_known(pair: &Pair<'_>, at: usize, word: &Word) -> bool {
+    let of_quantity = pair.claim.quantities.iter().any(|quantity| quantity.words.contains(&at)); // "Oct 4", "5 PM"
+    of_quantity
+        || lexicon::is_common(&word.stem)
+        || pair.passages.has_form(word)
+        || pair.passages.has_other_name(&word.stem)
 }
 
 fn is_title(words: &[Word]) -> bool {
@@ -75,25 +87,50 @@ fn is_identifier(text: &str, word: &Word) -> bool {
     word.plain.contains('_') || of_code || (goes_on && !before.ends_with(char::is_alphabetic))
 }
 
-/// One name stands where the evidence has another that the claim does not mention.
+/// One name stands where the evidence has another.
 fn replaced(pair: &Pair<'_>, is_title: bool) -> Vec<Mismatch> {
     let mut found = Vec::new();
+    let sure = pair.stretches();
     for gap in pair.alignment.gaps() {
-        let held = pair.alignment.evidence.get(gap.evidence.clone()).unwrap_or_default();
-        if gap.claim.len() > GAP_WORDS_MAX || held.len() > GAP_WORDS_MAX {
-            continue;
-        }
-        let said = gap.claim.clone().filter_map(|at| pair.claim.words.get(at)).find(|word| is_proper(word, is_title));
-        let instead = held.iter().find(|(_, word)| is_proper(word, false) && !pair.claim_has(&word.stem));
-        if let (Some(said), Some((sentence, instead))) = (said, instead)
-            && !are_alike(&said.stem, &instead.stem)
-        {
-            let evidence = Some(pair.place(*sentence, instead));
-            let kind = if pair.passages.has(&said.stem) { MismatchKind::NameElsewhere } else { MismatchKind::Name };
-            found.push(Mismatch { kind, claim: said.span, evidence });
-        }
+        let is_sure = sure.iter().any(|stretch| stretch.claim == gap.claim && stretch.evidence == gap.evidence);
+        found.extend(replacement(pair, &gap, is_sure, is_title));
     }
     found
+}
+
+/// In a gap of a claim that is `sure`ly the evidence's words, the other name may be the claim's elsewhere: its role is
+/// another. In other claims it must not be.
+fn replacement(pair: &Pair<'_>, gap: &Gap, sure: bool, is_title: bool) -> Option<Mismatch> {
+    let held = pair.alignment.evidence.get(gap.evidence.clone()).unwrap_or_default();
+    let words = pair.claim.words.get(gap.claim.clone()).unwrap_or_default();
+    if words.len() > GAP_WORDS_MAX || held.len() > GAP_WORDS_MAX {
+        return None;
+    }
+    let only_names = words.iter().all(|word| is_proper(word, is_title))
+        && held.iter().all(|(_, word)| word.is_function() || is_proper(word, false));
+    let sure = sure && only_names;
+    let said = words.iter().find(|word| is_proper(word, is_title))?;
+    let (sentence, instead) =
+        held.iter().find(|(_, word)| is_proper(word, false) && (sure || !pair.claim_has(&word.stem)))?;
+    if are_alike(&said.stem, &instead.stem) || is_short_for(said, held) {
+        return None;
+    }
+    let sure = sure && !is_of_time(instead) && !pair.passages.are_neighbours(&said.stem, &instead.stem);
+    let evidence = Some(pair.place(*sentence, instead));
+    let kind = if pair.passages.has(&said.stem) { MismatchKind::NameElsewhere } else { MismatchKind::Name };
+    Some(Mismatch { kind, claim: said.span, evidence, sure })
+}
+
+/// "UN" for "United Nations".
+fn is_short_for(said: &Word, held: &[(usize, &Word)]) -> bool {
+    let names = held.iter().filter(|(_, word)| is_proper(word, false));
+    let initials: String = names.filter_map(|(_, word)| word.plain.chars().next()).collect();
+    said.plain == initials
+}
+
+fn is_of_time(word: &Word) -> bool {
+    const DAYS: &str = "monday tuesday wednesday thursday friday saturday sunday today yesterday tomorrow";
+    DAYS.split(' ').any(|day| day == word.plain) || quantity::is_month(&word.plain)
 }
 
 fn is_proper(word: &Word, is_title: bool) -> bool {

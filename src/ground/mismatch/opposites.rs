@@ -15,7 +15,7 @@ pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
         }
         if let Some((sentence, held)) = opposite(pair, at, word) {
             let evidence = Some(pair.place(sentence, held));
-            found.push(Mismatch { kind: MismatchKind::Opposite, claim: word.span, evidence });
+            found.push(Mismatch { kind: MismatchKind::Opposite, claim: word.span, evidence, sure: false });
         }
     }
     found

@@ -5,7 +5,7 @@
 
 use super::super::boundary::Stance;
 use super::super::lexicon;
-use super::super::words::Word;
+use super::super::words::{Form, Word};
 use super::{Mismatch, MismatchKind, Pair};
 
 /// A window that covers less of the claim is about something else.
@@ -20,7 +20,9 @@ const MODAL_WORDS_MAX: usize = 3;
 
 const CUES: &str = "not no never none nobody nothing neither nor cannot without hardly barely unable lack lacks lacking lacked \
     fail fails failed failing refuse refuses refused deny denies denied prevent prevents prevented prohibit prohibits prohibited \
-    forbid forbids forbidden stop stops stopped except avoid avoids avoided false unlike instead rather impossible ain't nope rarely seldom";
+    forbid forbids forbidden stop stops stopped except avoid avoids avoided false unlike impossible ain't nope rarely seldom";
+/// "instead of", "rather than": without their second word, these say no to nothing.
+const PAIRED_CUES: [(&str, &str); 2] = [("instead", "of"), ("rather", "than")];
 /// "not only", "no doubt": these say no to nothing.
 const NO_CUE_BEFORE: &str = "only just merely simply necessarily doubt matter least later sooner longer";
 const POSSIBLE: &str =
@@ -52,8 +54,19 @@ fn is_one_of(word: &Word, list: &str) -> bool {
 
 fn is_cue(words: &[Word], at: usize) -> bool {
     let Some(word) = words.get(at) else { return false };
-    let says_no = is_one_of(word, CUES) || word.plain.ends_with("n't");
+    let next = words.get(at + 1).map_or("", |next| next.plain.as_str());
+    let is_value = word.plain == "none" && word.form == Form::Capital && !word.first; // As programs write it.
+    let says_no = (is_one_of(word, CUES) && !is_value)
+        || word.plain.ends_with("n't")
+        || PAIRED_CUES.contains(&(word.plain.as_str(), next));
     says_no && !words.get(at + 1).is_some_and(|next| is_one_of(next, NO_CUE_BEFORE) && next.plain != "longer")
+}
+
+/// The word alone may deny what it speaks of: "refused", "unaware".
+pub(super) fn may_deny(word: &Word) -> bool {
+    const PREFIXES: [&str; 4] = ["un", "non", "dis", "mis"];
+    let is_negative = PREFIXES.iter().any(|prefix| word.plain.strip_prefix(prefix).is_some_and(|base| base.len() >= 4));
+    is_one_of(word, CUES) || word.plain.ends_with("n't") || word.plain.ends_with("less") || is_negative
 }
 
 fn cues(words: &[Word], text: &str, offset: usize) -> Vec<Cue> {
@@ -95,7 +108,7 @@ fn denied_by_claim(pair: &Pair<'_>) -> Vec<Mismatch> {
         let mut heads = cue.heads.iter().filter_map(|head| words.get(*head));
         let head = heads.find(|head| pair.window_has(&head.stem) || pair.window_has_opposite(&head.stem));
         if let Some(place) = head.and_then(|head| affirmed(pair, head)) {
-            found.push(Mismatch { kind: MismatchKind::Negation, claim: said.span, evidence: Some(place) });
+            found.push(Mismatch { kind: MismatchKind::Negation, claim: said.span, evidence: Some(place), sure: false });
         }
     }
     found
@@ -139,6 +152,7 @@ fn denied_by_evidence(pair: &Pair<'_>) -> Vec<Mismatch> {
                 kind: MismatchKind::Negation,
                 claim: word.span,
                 evidence,
+                sure: false,
             }));
         }
     }
@@ -167,6 +181,7 @@ fn denied_by_entry(pair: &Pair<'_>) -> Option<Mismatch> {
                 kind: MismatchKind::Negation,
                 claim: said.span,
                 evidence: Some(pair.place(at, name)),
+                sure: false,
             });
         }
     }
@@ -208,7 +223,7 @@ fn changed(pair: &Pair<'_>, said: &str, held: &str) -> Option<Mismatch> {
                     sentence.words.get(place + 1..end).unwrap_or_default().iter().find(|next| next.is_content());
                 if follows.is_some_and(|next| next.stem == head.stem) && !pair.claim_has(&other.stem) {
                     let evidence = Some(pair.place(pair.window.first + offset, other));
-                    return Some(Mismatch { kind: MismatchKind::Modality, claim: word.span, evidence });
+                    return Some(Mismatch { kind: MismatchKind::Modality, claim: word.span, evidence, sure: false });
                 }
             }
         }

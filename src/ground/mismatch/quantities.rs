@@ -1,10 +1,12 @@
 //! Numbers, dates, versions and units that no passage has, or that stand for something else there.
 
+use std::collections::BTreeSet;
+
 use super::super::evidence::{Read, Sentence};
 use super::super::lexicon;
-use super::super::quantity::{Quantity, Value, agrees};
-use super::super::words::Word;
-use super::{Mismatch, MismatchKind, Pair, Place};
+use super::super::quantity::{self, Quantity, Value, agrees};
+use super::super::words::{Form, Word};
+use super::{Mismatch, MismatchKind, Pair, Place, verbatim};
 
 /// So many words on either side say what a number is of.
 const CONTEXT_WORDS: usize = 6;
@@ -14,11 +16,17 @@ const OTHER_FIT_MIN: f32 = 0.6;
 const OWN_FIT_SHARE_MAX: f32 = 0.6;
 /// A claim that is in the evidence word for word to this share has its numbers from there, too.
 const ALIGNED_MIN: f32 = 0.8;
+/// What follows is a thing, not what it does.
+const DETERMINERS: &str = "a an the each every any all per its their your this that these those no one";
 /// Numbers below this, in words, may be the writer's own count: "three reviewers".
 const COUNTED_MAX: f64 = 10.0;
 
 pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
-    pair.claim.quantities.iter().filter_map(|claimed| check(pair, claimed)).collect()
+    let mut found: Vec<Mismatch> = pair.claim.quantities.iter().filter_map(|claimed| check(pair, claimed)).collect();
+    if found.is_empty() {
+        found.extend(permuted(pair));
+    }
+    found
 }
 
 fn check(pair: &Pair<'_>, claimed: &Quantity) -> Option<Mismatch> {
@@ -29,20 +37,32 @@ fn check(pair: &Pair<'_>, claimed: &Quantity) -> Option<Mismatch> {
     if agreeing.is_empty() {
         let instead = substitute(pair, claimed);
         let may_be_counted = is_counted(claimed) && instead.is_none() && pair.alignment.share(pair.claim) < ALIGNED_MIN;
-        if may_be_counted || is_scale(pair, claimed) || is_written(pair, claimed) {
+        let is_replaced = replaced_surely(pair, claimed).is_some();
+        if may_be_counted || is_scale(pair, claimed) || (!is_replaced && is_written(pair, claimed)) {
             return None;
         }
         return Some(Mismatch {
             kind: kind(claimed),
             claim: claimed.span,
             evidence: instead.map(|(sentence, held)| place(sentence, held)),
+            sure: false,
         });
     }
     if let Some(held) = other_unit(claimed, &agreeing) {
-        return Some(Mismatch { kind: MismatchKind::Unit, claim: claimed.span, evidence: Some(held) });
+        return Some(Mismatch { kind: MismatchKind::Unit, claim: claimed.span, evidence: Some(held), sure: false });
     }
-    let elsewhere = replaced(pair, claimed).or_else(|| misplaced(pair, claimed, &agreeing))?;
-    Some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: claimed.span, evidence: Some(elsewhere) })
+    if let Some(held) = replaced_surely(pair, claimed) {
+        return Some(Mismatch {
+            kind: MismatchKind::NumberElsewhere,
+            claim: claimed.span,
+            evidence: Some(held),
+            sure: true,
+        });
+    }
+    let elsewhere = replaced(pair, claimed)
+        .or_else(|| misplaced(pair, claimed, &agreeing))
+        .or_else(|| of_another(pair, claimed, &agreeing))?;
+    Some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: claimed.span, evidence: Some(elsewhere), sure: false })
 }
 
 fn kind(claimed: &Quantity) -> MismatchKind {
@@ -78,6 +98,14 @@ fn same_class(a: &Quantity, b: &Quantity) -> bool {
     std::mem::discriminant(&a.value) == std::mem::discriminant(&b.value)
 }
 
+/// `2.5` is a version after a name, and else a number; "April 501" is no date, but stands where one does.
+fn are_comparable(pair: &Pair<'_>, a: &Quantity, b: &Quantity) -> bool {
+    let counts = |value: &Value| matches!(value, Value::Number { .. } | Value::Version(_));
+    let before = a.words.start.checked_sub(1).and_then(|at| pair.claim.words.get(at));
+    let is_date = before.is_some_and(|word| quantity::is_month(&word.plain)) && matches!(b.value, Value::Date { .. });
+    same_class(a, b) || (counts(&a.value) && counts(&b.value)) || is_date
+}
+
 /// What the window has in the number's place.
 fn substitute<'a>(pair: &'a Pair<'_>, claimed: &Quantity) -> Option<(&'a Sentence, &'a Quantity)> {
     let gap = pair.alignment.gaps().into_iter().find(|gap| gap.claim.contains(&claimed.words.start))?;
@@ -100,6 +128,48 @@ fn replaced(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
     }
     let (sentence, held) = substitute(pair, claimed)?;
     (!is_claimed(pair, held) && units_fit(claimed, held)).then(|| place(sentence, held))
+}
+
+/// The claim has the very numbers of its sentence, in else the same words, and in another order. What only commas or an
+/// "and" stand between may stand in any order.
+fn permuted(pair: &Pair<'_>) -> Option<Mismatch> {
+    let claimed = &pair.claim.quantities;
+    let numbers: BTreeSet<usize> = claimed.iter().flat_map(|quantity| quantity.words.clone()).collect();
+    if pair.window.first != pair.window.last || !verbatim::is_verbatim_without(pair, &numbers) {
+        return None;
+    }
+    let sentence = pair.passages.sentence(pair.window.first);
+    let same = |a: &Quantity, b: &Quantity| agrees(a, b) && agrees(b, a);
+    let count = |of: &[Quantity], one: &Quantity| of.iter().filter(|other| same(one, other)).count();
+    let runs = || sentence.quantities.windows(claimed.len().max(1));
+    if runs().any(|run| run.iter().zip(claimed).all(|(held, one)| same(one, held))) {
+        return None;
+    }
+    let held = runs().find(|run| claimed.iter().all(|one| count(claimed, one) == count(run, one)))?;
+    let differs = |at: &usize| claimed.get(*at).zip(held.get(*at)).is_some_and(|(a, b)| !same(a, b));
+    let first = (0..claimed.len()).find(differs)?;
+    let last = (0..claimed.len()).rfind(differs)?;
+    let (from, to) = (claimed.get(first)?, claimed.get(last)?);
+    let mut between = from.words.end..to.words.start;
+    let is_list = between.all(|at| {
+        numbers.contains(&at)
+            || pair.claim.words.get(at).is_some_and(|word| matches!(word.plain.as_str(), "and" | "or"))
+    });
+    let evidence = held.get(first).map(|held| place(sentence, held));
+    (!is_list).then_some(Mismatch { kind: MismatchKind::NumberElsewhere, claim: from.span, evidence, sure: true })
+}
+
+/// The same in a claim that is else the evidence's own words, whatever number it is and whatever else the claim has.
+fn replaced_surely(pair: &Pair<'_>, claimed: &Quantity) -> Option<Place> {
+    let stretch = pair.stretches().iter().find(|stretch| stretch.claim.contains(&claimed.words.start))?;
+    let words = pair.alignment.evidence.get(stretch.evidence.clone())?;
+    let (sentence, held) = words.iter().find_map(|(at, word)| {
+        let sentence = pair.passages.sentence(*at);
+        let within = |held: &&Quantity| held.span.start <= word.span.start && word.span.end <= held.span.end;
+        let held = sentence.quantities.iter().find(within)?;
+        are_comparable(pair, claimed, held).then_some((sentence, held))
+    })?;
+    (!agrees(claimed, held)).then(|| place(sentence, held))
 }
 
 fn is_claimed(pair: &Pair<'_>, held: &Quantity) -> bool {
@@ -125,6 +195,33 @@ fn misplaced(pair: &Pair<'_>, claimed: &Quantity, agreeing: &[(&Sentence, &Quant
         .map(|(sentence, held)| (fit(&context, sentence, held), sentence, held))
         .reduce(|best, next| if next.0 > best.0 { next } else { best })?;
     (other.0 >= OTHER_FIT_MIN && own <= other.0 * OWN_FIT_SHARE_MAX).then(|| place(other.1, other.2))
+}
+
+/// The sentence that has the number says it of another thing, in else the same words: "a chunk has 64" for "a segment
+/// has 64". The thing is known, but stands in no sentence with this number.
+fn of_another(pair: &Pair<'_>, claimed: &Quantity, agreeing: &[(&Sentence, &Quantity)]) -> Option<Place> {
+    if matches!(claimed.value, Value::Date { .. } | Value::Time { .. }) || claimed.spelled {
+        return None;
+    }
+    pair.stretches().iter().find_map(|stretch| {
+        let before = stretch.claim.start.checked_sub(1).and_then(|before| pair.claim.words.get(before))?;
+        let said = only_thing(pair.claim.words.get(stretch.claim.clone())?.iter())?;
+        let places = pair.alignment.evidence.get(stretch.evidence.clone())?;
+        let held = only_thing(places.iter().map(|(_, word)| *word))?;
+        let is_another = DETERMINERS.split(' ').any(|entry| entry == before.plain)
+            && pair.passages.has(&said.stem)
+            && !lexicon::are_related(&said.stem, &held.stem)
+            && !pair.claim_has(&held.stem)
+            && !agreeing.iter().any(|(sentence, _)| sentence.words.iter().any(|near| near.stem == said.stem));
+        is_another.then(|| agreeing.first().map(|(sentence, held)| place(sentence, held))).flatten()
+    })
+}
+
+/// The one word that names something.
+fn only_thing<'w>(words: impl Iterator<Item = &'w Word>) -> Option<&'w Word> {
+    let mut things = words.filter(|word| word.is_content());
+    let thing = things.next().filter(|word| word.form != Form::Number)?;
+    things.next().is_none().then_some(thing)
 }
 
 fn units_fit(a: &Quantity, b: &Quantity) -> bool {

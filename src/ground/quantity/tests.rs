@@ -29,6 +29,7 @@ fn one_quantity_in_many_forms() {
         ("8:30 PM", "20:30"),
         ("9 am", "9:0-17:0"),
         ("about 100", "98"),
+        ("about 100", "about 98"),
         ("over 100", "116"),
         ("1.9 million", "1,898,240"),
         ("5mb", "5 MB"),
@@ -52,6 +53,8 @@ fn other_quantities_do_not_agree() {
         ("25%", "25 dollars"),
         ("over 100", "90"),
         ("15", "about 20"),
+        ("about 99", "about 100"),
+        ("below 101 MB", "below 100 MB"),
         ("2.0.1", "2.0.2"),
     ] {
         assert!(!agree(claim, evidence), "{claim} / {evidence}: {:?} {:?}", read(claim), read(evidence));

@@ -43,7 +43,7 @@ pub struct EvidenceWire {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FindingWire {
     /// `number`, `number_elsewhere`, `date`, `version`, `unit`, `identifier`, `name`, `name_elsewhere`, `negation`,
-    /// `modality` or `opposite`.
+    /// `modality`, `opposite`, `joint` or `unfinished`.
     pub kind: String,
     /// Where it stands in the answer.
     pub span: SpanWire,
