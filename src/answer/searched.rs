@@ -13,6 +13,10 @@ use super::{AnswerError, Answerer, Question, Within};
 use crate::caller::Caller;
 use crate::document::{DocumentId, Hit, Span, Version, sha256};
 
+/// How much the rank in the search for the question as it was asked counts beside that of the condensed one. On 16
+/// follow-ups over the handbook, 1 puts the right passage first 9 times, a third 13 times, and the condensed form alone 13
+/// times too; a follow-up alone finds much that has nothing to do with the conversation.
+const ASKED_SHARE: f32 = 1.0 / 3.0;
 /// Characters of a hash that tell one text from another within a trace.
 const HASH_CHARS: usize = 16;
 
@@ -76,17 +80,18 @@ impl Answerer {
     }
 }
 
-/// The best `limit` hits of two searches by reciprocal rank, each once. A hit that both have is the first's.
-pub(super) fn fuse(first: Vec<Hit>, second: Vec<Hit>, rank_constant: usize, limit: usize) -> Vec<Hit> {
+/// The best `limit` hits of two searches by reciprocal rank, each once. A hit that both have is the condensed one's.
+fn fuse(condensed: Vec<Hit>, asked: Vec<Hit>, rank_constant: usize, limit: usize) -> Vec<Hit> {
     let mut fused: HashMap<Uuid, (f32, usize, Hit)> = HashMap::new();
-    let unranked = first.len();
-    let ranks = (0..unranked).chain(0..second.len());
-    for (place, (rank, hit)) in ranks.zip(first.into_iter().chain(second)).enumerate() {
-        #[expect(clippy::cast_precision_loss, reason = "a rank is a small number")]
-        let share = 1.0 / (rank_constant + rank) as f32;
-        let id = hit.document.point(hit.version, hit.chunk.ordinal);
-        let first_rank = place.min(unranked);
-        fused.entry(id).and_modify(|(score, _, _)| *score += share).or_insert((share, first_rank, hit));
+    let unranked = condensed.len();
+    for (weight, list) in [(1.0, condensed), (ASKED_SHARE, asked)] {
+        for (rank, hit) in list.into_iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "a rank is a small number")]
+            let share = weight / (rank_constant + rank) as f32;
+            let id = hit.document.point(hit.version, hit.chunk.ordinal);
+            let first_rank = if weight < 1.0 { unranked } else { rank };
+            fused.entry(id).and_modify(|(score, _, _)| *score += share).or_insert((share, first_rank, hit));
+        }
     }
     let mut fused: Vec<(Uuid, (f32, usize, Hit))> = fused.into_iter().collect();
     fused.sort_by(|(a_id, (a, a_rank, _)), (b_id, (b, b_rank, _))| {
@@ -114,11 +119,13 @@ mod tests {
     }
 
     #[test]
-    fn what_both_searches_find_leads_and_is_as_the_first_found_it() {
+    fn what_both_searches_find_moves_up_and_is_as_the_condensed_question_found_it() {
         let fused = fuse(vec![hit(1, 0.9), hit(2, 0.8)], vec![hit(2, 0.3), hit(3, 0.2)], 2, 10);
-        assert_eq!(ordinals(&fused), [2, 1, 3]);
-        assert!((fused[0].similarity - 0.8).abs() < 1e-6 && (fused[0].score - (1.0 / 3.0 + 1.0 / 2.0)).abs() < 1e-6);
-        assert_eq!(ordinals(&fuse(vec![hit(1, 0.0)], vec![hit(2, 0.0)], 2, 10)), [1, 2], "the first list leads");
+        assert_eq!(ordinals(&fused), [1, 2, 3]);
+        assert!((fused[1].similarity - 0.8).abs() < 1e-6 && (fused[1].score - (1.0 / 3.0 + 1.0 / 6.0)).abs() < 1e-6);
+        let fused = fuse(vec![hit(1, 0.9), hit(4, 0.9), hit(2, 0.8)], vec![hit(2, 0.3)], 2, 10);
+        assert_eq!(ordinals(&fused), [1, 2, 4]);
+        assert_eq!(ordinals(&fuse(vec![hit(1, 0.0)], vec![hit(2, 0.0)], 2, 10)), [1, 2]);
         assert_eq!(fuse(vec![hit(1, 0.0)], vec![hit(2, 0.0)], 2, 1).len(), 1);
     }
 

@@ -15,7 +15,9 @@ const EARLIER_MAX: usize = 4;
 const CARRIED_MAX: usize = 8;
 /// A question with no more words than this is too short to stand by itself, whatever it says.
 const SHORT_WORDS_MAX: usize = 2;
-/// The same, where the language is not known.
+/// One with no more words that say something ("How long should I wait?") may lean on the conversation, or not.
+const SHORT_CONTENT_MAX: usize = 2;
+/// As short as the first, where the language is not known.
 const SHORT_WORDS_UNKNOWN_MAX: usize = 4;
 /// A longer answer to "and …?" is more than something to put in the place of something else.
 const SLOT_WORDS_MAX: usize = 8;
@@ -73,6 +75,8 @@ const ENGLISH: [&str; 30] = [
 pub(super) enum Leaning {
     Alone,
     Leans,
+    /// It is so short that a model had better look at it.
+    Maybe,
     /// It is in no language that is known here.
     Unknown,
 }
@@ -95,7 +99,7 @@ pub(super) fn leaning(question: &str, sparse: &SparseEmbedder) -> Leaning {
     if content == 0 || (content == 1 && !opens) || (PREPOSITIONS.contains(first) && !has_verb) {
         return Leaning::Leans;
     }
-    Leaning::Alone
+    if content <= SHORT_CONTENT_MAX { Leaning::Maybe } else { Leaning::Alone }
 }
 
 /// The question with what it leans on, from the earlier questions, oldest first. None: there is nothing to add.
@@ -104,7 +108,7 @@ pub(super) fn condensed(question: &str, leaning: Leaning, earlier: &[&str], spar
     match leaning {
         Leaning::Leans => {}
         Leaning::Unknown if is_short => {}
-        Leaning::Alone | Leaning::Unknown => return None,
+        Leaning::Alone | Leaning::Maybe | Leaning::Unknown => return None,
     }
     let from = earlier.len().saturating_sub(EARLIER_MAX);
     let mut base = String::new();
@@ -226,7 +230,7 @@ mod tests {
             "Is it possible to restore a backup?",
             "Which key opens the vault that Kestrel guards?",
             "How do I install Kestrel on Debian?",
-            "In which folder are the logs?",
+            "In which folder are the logs of Kestrel?",
             "List the ports of Kestrel",
             "backup retention of the mail relay",
             "",
@@ -234,6 +238,7 @@ mod tests {
         ] {
             assert_eq!(leaning(alone, &sparse), Leaning::Alone, "{alone}");
         }
+        assert_eq!(leaning("How long should I wait?", &sparse), Leaning::Maybe);
         assert_eq!(leaning("Welche Fehlermeldung erscheint danach immer?", &sparse), Leaning::Unknown);
     }
 
