@@ -29,5 +29,6 @@ pub mod answer;
 
 pub mod migrate;
 pub mod app;
+pub mod eval;
 pub mod server;
 pub mod cli;

@@ -19,6 +19,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "document",
             "embed",
             "error",
+            "eval",
             "ingest",
             "key",
             "ledger",
@@ -33,6 +34,10 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "server",
         &["answer", "caller", "chat", "config", "document", "error", "ingest", "key", "ledger", "store", "tasks"],
+    ),
+    (
+        "eval",
+        &["answer", "app", "caller", "chat", "config", "document", "error", "ground", "ingest", "store", "tasks"],
     ),
     ("app", &["answer", "chat", "config", "document", "embed", "ground", "ingest", "ledger", "store", "tasks"]),
     ("migrate", &["caller", "document", "embed", "error", "ledger", "store", "tasks"]),
