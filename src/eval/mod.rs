@@ -7,3 +7,9 @@
 
 pub mod record;
 pub mod report;
+pub mod stats;
+pub mod case;
+pub mod suite;
+pub mod wording;
+pub mod index;
+pub mod retrieval;
