@@ -10,6 +10,7 @@ mod cite;
 mod extractive;
 mod pack;
 mod prompt;
+mod ranked;
 mod sentence;
 
 use std::collections::HashSet;

@@ -190,7 +190,8 @@ impl Case {
         if self.must_not.iter().chain(&self.tags).any(|text| text.trim().is_empty()) {
             return Err("must_not and tags must hold no empty text".into());
         }
-        if !self.answerable && !(self.facts.is_empty() && self.sources.is_empty() && self.answer.is_none()) {
+        let knows_answer = !self.facts.is_empty() || !self.sources.is_empty() || self.answer.is_some();
+        if knows_answer && !self.answerable {
             return Err("it is not answerable, so it can have no answer, facts or sources".into());
         }
         let groups = self.groups.iter().flatten().map(|name| name.parse::<Group>());

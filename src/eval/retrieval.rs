@@ -52,6 +52,9 @@ pub type Rankings = BTreeMap<String, Vec<String>>;
 /// Relevance by query and document.
 pub type Judgements = BTreeMap<String, BTreeMap<String, u32>>;
 
+/// A figure of one query, from the relevance of its hits in order and of all judged documents.
+type Ranked = fn(&[u32], &[u32]) -> f64;
+
 /// Indexes the dataset in `folder` and asks its queries, `depth` hits each; 0: as many as the product looks at.
 pub async fn run(
     config: Config,
@@ -116,7 +119,7 @@ async fn ask(
 
 /// The means over all judged queries, with intervals over queries.
 pub fn metrics(rankings: &Rankings, judgements: &Judgements) -> BTreeMap<String, Estimate> {
-    let measures: [(&str, fn(&[u32], &[u32]) -> f64); 4] = [
+    let measures: [(&str, Ranked); 4] = [
         ("recall@5", |found, right| recall(found, right, 5)),
         ("recall@10", |found, right| recall(found, right, 10)),
         ("ndcg@10", |found, right| ndcg(found, right, 10)),

@@ -24,6 +24,7 @@ mod clients;
 mod cli;
 mod containers;
 mod crash;
+mod eval;
 mod http;
 mod keys;
 mod migrate;

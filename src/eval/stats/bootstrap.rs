@@ -73,10 +73,15 @@ impl Clustered {
 
     /// The 95% interval of the mean, by drawing clusters. Without width where all values are the same.
     pub fn interval(&self) -> Option<Interval> {
+        self.interval_at(LEVEL)
+    }
+
+    /// The same at another level.
+    pub fn interval_at(&self, level: f64) -> Option<Interval> {
         if let Some(value) = self.constant {
             return Some(Interval { low: value, high: value });
         }
-        bootstrap(self.clusters.len(), |weights| {
+        bootstrap(self.clusters.len(), level, |weights| {
             let mut drawn = (0.0, 0.0);
             for (weight, (sum, count)) in weights.iter().zip(&self.clusters) {
                 drawn.0 += f64::from(*weight) * sum;
@@ -94,7 +99,7 @@ fn all_alike(n: usize) -> f64 {
 
 /// The percentile interval of any statistic of so many clusters. It is given how often each cluster was drawn; `None`
 /// leaves a draw out.
-pub fn bootstrap(clusters: usize, statistic: impl Fn(&[u32]) -> Option<f64>) -> Option<Interval> {
+pub fn bootstrap(clusters: usize, level: f64, statistic: impl Fn(&[u32]) -> Option<f64>) -> Option<Interval> {
     let mut random = Random::new(SEED);
     let mut weights = vec![0u32; clusters];
     let mut found = Vec::with_capacity(RESAMPLES);
@@ -111,7 +116,7 @@ pub fn bootstrap(clusters: usize, statistic: impl Fn(&[u32]) -> Option<f64>) -> 
         return None;
     }
     found.sort_by(f64::total_cmp);
-    let tail = (1.0 - LEVEL) / 2.0;
+    let tail = (1.0 - level) / 2.0;
     Some(Interval { low: quantile(&found, tail)?, high: quantile(&found, 1.0 - tail)? })
 }
 

@@ -43,7 +43,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("ingest", &["caller", "config", "document", "embed", "error", "ledger", "store", "tasks"]),
     ("store", &["caller", "config", "document", "embed", "error", "tasks"]),
     ("embed", &["config", "document", "error", "openai"]),
-    ("chat", &["config", "error", "openai"]),
+    ("chat", &["config", "document", "error", "openai"]),
     ("openai", &[]),
     ("key", &["caller", "document", "ledger"]),
     ("ledger", &["caller", "document", "error"]),
