@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::suite::Documents;
-use crate::app::App;
+use crate::app::{App, AppError};
 use crate::caller::Group;
 use crate::config::Config;
 use crate::document::{CollectionName, DocumentId, Version, sha256};
@@ -21,6 +21,7 @@ use crate::ingest::source::{self, SourceLimits, Walk};
 use crate::ingest::texts;
 use crate::ingest::worker::Until;
 use crate::ledger::{JobId, Page, Sight};
+use crate::store::StoreError;
 use crate::tasks::blocking;
 
 /// The collection of an index of a suite's own.
@@ -91,8 +92,10 @@ impl Index {
 
     /// Indexes documents that are given as texts, into an empty index in `folder`.
     pub async fn of_texts(config: Config, given: Vec<Given>, folder: &Path) -> anyhow::Result<Self> {
-        let texts = given.iter().map(|document| format!("{}\0{:?}\0{}\0", document.id, document.title, document.text));
-        let mark = sha256(format!("{}\0{}", settings(&config), texts.collect::<String>()).as_bytes());
+        let mut mark = sha256(settings(&config).as_bytes());
+        for Given { id, title, text } in &given {
+            mark = sha256(format!("{mark}\0{id}\0{title:?}\0{text}").as_bytes());
+        }
         let is_there = is_made(folder, &mark);
         let app = open_own(config, folder, &mark).await?;
         let collection = own_collection();
@@ -144,18 +147,13 @@ fn shown(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// The settings that an index depends on. The way a value is printed is the same for one build, and another build makes
-/// its index anew.
+/// What an index depends on beside its documents: the settings, and the program, since another one may read otherwise.
 fn settings(config: &Config) -> String {
-    let Config { embed, ingest, extract, .. } = config;
+    let Config { embed, ingest, extract, program, .. } = config;
     let chunks = (ingest.chunk_tokens_max, ingest.heading_tokens_max);
-    format!(
-        "{}\0{}\0{}\0{:?}\0{chunks:?}\0{extract:?}",
-        env!("CARGO_PKG_VERSION"),
-        embed.model,
-        embed.passage_prefix,
-        embed.question_prefix
-    )
+    let prefixes = (&embed.passage_prefix, &embed.question_prefix);
+    let program = fs::metadata(program).map(|file| (file.len(), file.modified().ok())).ok();
+    format!("{program:?}\0{}\0{prefixes:?}\0{chunks:?}\0{extract:?}", embed.model)
 }
 
 /// Names what an index is made of, before it is made.
@@ -188,7 +186,13 @@ async fn open_own(config: Config, folder: &Path, mark: &str) -> anyhow::Result<A
     }
     let mut config = Config { data_dir, ..config };
     config.store.server = None; // A run of its own touches no server that others use.
-    Ok(App::open(config).await?)
+    match App::open(config.clone()).await {
+        Err(AppError::Store(StoreError::OtherFingerprint { .. })) => {
+            fs::remove_dir_all(&config.data_dir).with_context(|| format!("empty {}", config.data_dir.display()))?;
+            Ok(App::open(config).await?)
+        }
+        opened => Ok(opened?),
+    }
 }
 
 async fn upload(app: &App, collection: &CollectionName, page: &[Given]) -> anyhow::Result<Vec<(String, String)>> {

@@ -1,7 +1,7 @@
 //! What a finished run is, as its report says it: plain data, written and read as JSON.
 //!
-//! A report is a document of record: a baseline is one, and the reports for people are drawn from it and from nothing
-//! else. [`canonical`] writes it with sorted keys and rounded figures, so that the same run is the same bytes; all that
+//! A report is a document of record: a baseline is made of one, and the reports for people are drawn from it and from
+//! nothing else. `eval/schema/report.schema.json` says its form to other programs. [`canonical`] writes it with sorted keys and rounded figures, so that the same run is the same bytes; all that
 //! depends on the clock stands in [`Times`] and nowhere else. Holds no rules of its own: what a figure means is said in
 //! [`Measure`], how a gate decides in `gate`.
 

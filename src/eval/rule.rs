@@ -66,7 +66,8 @@ impl Bench<'_> {
         });
         let detectable = detectable(gate.measure, &measured, gates.assumed());
         let value = measured.mean();
-        let found = Found { value, gain, p_adjusted, detectable, skipped: skipped_share(gate.measure, &cases) };
+        let skipped = skipped_share(gate.measure, &cases);
+        let found = Found { value, gain, p_adjusted, detectable, skipped, cases: measured.cases() };
         let (ruling, reason) = self.verdict(gates, gate, &found);
         GateRecord {
             measure: gate.measure,
@@ -123,14 +124,17 @@ impl Bench<'_> {
                 format!("{title} changed by {change:+.3}, and no loss beyond {} is left possible", shown(margin));
             return (Ruling::Pass, reason);
         }
-        let lost = shown(-low);
-        (
-            Ruling::Inconclusive,
-            format!(
-                "{title} changed by {change:+.3}; a loss of {lost} is still possible, its margin is {}",
-                shown(margin)
-            ),
-        )
+        let (lost, margin_shown) = (shown(-low), shown(margin));
+        let mut reason = format!(
+            "{title} changed by {change:+.3}; a loss of {lost} is still possible, its margin is {margin_shown}"
+        );
+        if gate.on_inconclusive == OnInconclusive::Escalate {
+            // Intervals narrow with the root of the cases: for half the width, four times as many.
+            let times = ((change - low) / (change + margin).max(1e-3)).powi(2);
+            let wanted = (times * real(found.cases)).ceil().min(1e6);
+            reason.push_str(&format!("; some {wanted:.0} cases, or people's labels of these, would tell"));
+        }
+        (Ruling::Inconclusive, reason)
     }
 
     /// Why a comparison would say nothing, whatever came of it.
@@ -242,6 +246,7 @@ struct Found {
     p_adjusted: Option<f64>,
     detectable: Option<f64>,
     skipped: f64,
+    cases: usize,
 }
 
 fn difference(measure: Measure, slice: Option<&str>, pairs: &Pairs, p_adjusted: Option<Figure>) -> Option<Difference> {

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::clients::python;
-use crate::harness::process::{Ended, run};
-use crate::harness::{QUESTION, Sandbox, UNANSWERABLE};
+use crate::harness::chat::{ChatStub, Step, refuses, says, says_then};
+use crate::harness::process::{Ended, Process, run};
+use crate::harness::{QUESTION, Sandbox, UNANSWERABLE, repository};
 
+const SUITE: &str = "name = \"kestrel\"\ncases = [\"cases.jsonl\"]\ndocuments = [\"docs\"]\n";
 const SECRET: &str = "# Board\n\nThe takeover of Petrel Networks is planned for the third of May.\n";
 /// Of the example's two kinds of cases.
 const GATES: &str =
@@ -30,8 +32,7 @@ fn with_suite() -> Sandbox {
     ];
     let lines: Vec<String> = cases.iter().map(Value::to_string).collect();
     fs::write(sandbox.path("cases.jsonl"), lines.join("\n")).unwrap();
-    let suite = "name = \"kestrel\"\ncases = [\"cases.jsonl\"]\ndocuments = [\"docs\"]\n";
-    fs::write(sandbox.path("suite.toml"), suite).unwrap();
+    fs::write(sandbox.path("suite.toml"), SUITE).unwrap();
     fs::write(sandbox.path("gates.toml"), GATES).unwrap();
     sandbox
 }
@@ -65,6 +66,10 @@ async fn a_suite_that_is_run_twice_gives_the_same_report_and_passes() {
     let gates = ["--gates", "gates.toml", "--chat", "extractive"];
     let (first, report) = asked(&sandbox, "one", &gates).await;
     assert_eq!(first.code, Some(0), "{first:?}");
+    let schema = fs::read(repository().join("eval/schema/report.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&serde_json::from_slice(&schema).unwrap()).unwrap();
+    let wrong: Vec<String> = schema.iter_errors(&report).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
     assert_eq!((&report["ruling"], &report["counts"]["done"]), (&json!("pass"), &json!(4)));
     assert!(value(&report, "recall@5") > 0.99 && value(&report, "fact_recall") > 0.99, "{first:?}");
     assert!(value(&report, "right_refusals") > 0.99, "{first:?}");
@@ -74,6 +79,51 @@ async fn a_suite_that_is_run_twice_gives_the_same_report_and_passes() {
     asked(&sandbox, "two", &gates).await;
     assert_eq!(timeless(&sandbox, "two"), one, "in whichever folder");
     assert!(!one.contains(sandbox.docs().to_str().unwrap()), "a report names no machine's folders");
+}
+
+#[tokio::test]
+async fn a_run_that_was_killed_goes_on_with_the_cases_that_are_left() {
+    let sandbox = with_suite();
+    let stub = ChatStub::start([says(&["Port 2525 [1]."]), says_then(&["At most"], &[Step::Silence])]).await;
+    let sandbox = sandbox.with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    fs::write(sandbox.path("suite.toml"), format!("{SUITE}[run]\nconcurrency = 1\n")).unwrap();
+    let killed = Process::start(sandbox.cairn(&["eval", "run", "suite.toml", "--out", "out"]));
+    stub.sees("the second request", |seen| seen.asked.len() == 2).await;
+    killed.kill().await;
+    let stub = ChatStub::start([says(&["At most 40 connections are held [1]."])]).await;
+    let sandbox = sandbox.with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    let (ended, report) = asked(&sandbox, "out", &[]).await;
+    assert_eq!((ended.code, &report["times"]["resumed"]), (Some(0), &json!(1)), "{ended:?}");
+    assert_eq!(report["cases"][0]["answer"], "Port 2525 [1].", "the first one's is kept");
+    assert!(report["cases"][1]["answer"].as_str().unwrap().contains("40 connections"));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_is_an_errored_case_that_counts_as_failed() {
+    let stub = ChatStub::start([refuses(400)]).await;
+    let sandbox = with_suite().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    let (ended, report) = asked(&sandbox, "out", &["--gates", "gates.toml", "--chat", "live"]).await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(
+        ended.stdout.contains("errors: 2 cases ended in an error") || report["counts"]["errored"] == 3,
+        "{ended:?}"
+    );
+    assert_eq!(report["cases"][0]["values"]["ungrounded_answers"]["value"], 1.0);
+    assert_eq!(report["cases"][0]["values"]["fact_recall"]["value"], 0.0);
+}
+
+#[tokio::test]
+async fn where_a_gate_escalates_the_reserve_is_asked_too() {
+    let sandbox = with_suite();
+    let more = json!({ "id": "more", "question": "What does Kestrel do with a silent client?", "answerable": true });
+    fs::write(sandbox.path("reserve.jsonl"), more.to_string()).unwrap();
+    fs::write(sandbox.path("suite.toml"), format!("{SUITE}reserve = [\"reserve.jsonl\"]\n")).unwrap();
+    let gate = "[[gate]]\nmeasure = \"mrr\"\nmargin = 0.9\nsmallest_effect = 0.9\non_inconclusive = ";
+    for (what, cases) in [("\"warn\"", 4), ("\"escalate\"", 5)] {
+        fs::write(sandbox.path("gates.toml"), format!("{gate}{what}\n")).unwrap();
+        let (_, report) = asked(&sandbox, "out", &["--gates", "gates.toml"]).await;
+        assert_eq!(report["counts"]["done"], cases, "without a baseline the gate is inconclusive");
+    }
 }
 
 #[tokio::test]

@@ -17,7 +17,6 @@ use crate::eval::record::{Card, canonical};
 use crate::eval::score;
 use crate::eval::selftest::{self, LabelledSet};
 use crate::eval::suite::Suite;
-use crate::ground::Scorer;
 use crate::tasks::blocking;
 
 /// The exit code of a scorer that failed its own validation.
@@ -77,7 +76,7 @@ pub(super) async fn score(args: ScoreArgs) -> anyhow::Result<ExitCode> {
         } else {
             fs::read_to_string(&args.file).with_context(|| format!("read {}", args.file.display()))?
         };
-        let scorer = Scorer::shipped()?;
+        let scorer = score::shipped()?;
         let (mut grounded, mut claiming, mut all) = (0usize, 0usize, 0usize);
         let mut out = io::stdout().lock();
         for scored in score::lines(&scorer, &text) {
@@ -101,7 +100,7 @@ pub(super) async fn selftest(args: SelftestArgs, config: Config) -> anyhow::Resu
         args.labels.iter().map(|folder| LabelledSet::read(folder)).collect::<Result<_, _>>()?;
     let out = args.out.unwrap_or_else(|| config.data_dir.join("eval").join(&suite.name));
     let index = Index::open(config, &suite.documents, &out).await?;
-    let (documents, scorer) = (index.documents.clone(), Scorer::shipped()?);
+    let (documents, scorer) = (index.documents.clone(), score::shipped()?);
     index.app.ledger.close().await;
     let card = blocking(move || {
         let documents: Vec<&Document> = documents.values().collect();

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::eval::baseline::Baseline;
 use crate::eval::gates::Gates;
 use crate::eval::record::{Report, Ruling, canonical};
-use crate::eval::run::{self, ChatMode, Plan};
+use crate::eval::run::{self, ChatMode, Plan, Reserve};
 use crate::eval::selftest::LabelledSet;
 use crate::eval::suite::Suite;
 
@@ -66,6 +66,9 @@ pub(in crate::cli) struct RunArgs {
     /// A folder of people's labels of answers to this suite; 100 or more correct absolute rates
     #[arg(long, value_name = "DIR")]
     own_labels: Option<PathBuf>,
+    /// Ask the reserve's cases too, whatever the gates say
+    #[arg(long)]
+    reserve: bool,
     /// Where the index, finished cases and the report go [default: eval/NAME in data.dir]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -123,6 +126,7 @@ impl RunArgs {
             record: self.record,
             labels,
             own_labels: self.own_labels.as_deref().map(LabelledSet::read).transpose()?,
+            reserve: if self.reserve { Reserve::Always } else { Reserve::WhereNeeded },
         })
     }
 }

@@ -132,6 +132,23 @@ fn a_report_that_is_written_and_read_is_the_same_and_so_are_its_bytes() {
 }
 
 #[test]
+fn the_published_schema_is_the_reports() {
+    let schema: serde_json::Value =
+        serde_json::from_str(include_str!("../../../eval/schema/report.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let report = serde_json::to_value(example()).unwrap();
+    let wrong: Vec<String> =
+        validator.iter_errors(&report).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+    let mut more = report.clone();
+    more["cases"][0]["more"] = true.into();
+    assert!(!validator.is_valid(&more), "no field stands in a report that the schema does not have");
+    for measure in Measure::ALL {
+        assert!(schema["$defs"]["measure"]["enum"].as_array().unwrap().contains(&measure.name().into()));
+    }
+}
+
+#[test]
 fn keys_are_sorted_at_every_depth() {
     let text = canonical(&example()).unwrap();
     let mut last: Vec<String> = Vec::new();

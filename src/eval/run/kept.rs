@@ -52,6 +52,11 @@ impl Kept {
         self.cases.contains_key(id)
     }
 
+    /// What is there of these cases.
+    pub(super) fn records(&self, order: &[Case]) -> Vec<CaseRecord> {
+        order.iter().filter_map(|case| self.cases.get(&case.id)).map(|line| line.record.clone()).collect()
+    }
+
     pub(super) fn add(&mut self, record: CaseRecord, times: CaseTimes) -> anyhow::Result<()> {
         let line = Line { record, times };
         let text = serde_json::to_string(&line)?;

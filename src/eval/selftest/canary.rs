@@ -19,7 +19,7 @@ const AROUND_BYTES: usize = 700;
 /// Numbers below this and small ones that differ by less are too easily right by chance.
 const NUMBER_DIGITS_MAX: usize = 9;
 
-const UNITS: [(&str, &str); 12] = [
+const UNITS: [(&str, &str); 11] = [
     ("seconds", "minutes"),
     ("minutes", "hours"),
     ("hours", "days"),
@@ -31,7 +31,6 @@ const UNITS: [(&str, &str); 12] = [
     ("MB", "GB"),
     ("percent", "points"),
     ("bytes", "bits"),
-    ("tokens", "words"),
 ];
 const OPPOSITES: [(&str, &str); 14] = [
     ("more", "less"),

@@ -109,7 +109,7 @@ impl LabelledSet {
 
     /// Agreement on answers, and on claims where spans say which are not supported; of each source by itself.
     pub(super) fn measure(&self, scorer: &Scorer) -> Vec<Labelled> {
-        let sources: BTreeSet<&str> = self.claims.iter().map(|claim| source(claim)).collect();
+        let sources: BTreeSet<&str> = self.claims.iter().map(source).collect();
         let mut found = Vec::new();
         for name in sources {
             let of_source: Vec<&Claim> = self.claims.iter().filter(|claim| source(claim) == name).collect();

@@ -35,7 +35,13 @@ const MODULES: &[(&str, &[&str])] = &[
         "server",
         &["answer", "caller", "chat", "config", "document", "error", "ingest", "key", "ledger", "store", "tasks"],
     ),
-    ("eval", &["answer", "app", "caller", "chat", "config", "document", "error", "ground", "ingest", "store", "tasks"]),
+    (
+        "eval",
+        &[
+            "answer", "app", "caller", "chat", "config", "document", "embed", "error", "ground", "ingest", "ledger",
+            "store", "tasks",
+        ],
+    ),
     ("app", &["answer", "chat", "config", "document", "embed", "ground", "ingest", "ledger", "store", "tasks"]),
     ("migrate", &["caller", "document", "embed", "error", "ledger", "store", "tasks"]),
     ("answer", &["caller", "chat", "config", "document", "embed", "error", "ground", "store"]),
