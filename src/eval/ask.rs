@@ -123,6 +123,11 @@ fn ms(began: Instant) -> f64 {
 }
 
 impl Told {
+    /// What a panic left: nothing but that.
+    pub(super) fn panicked() -> Self {
+        Self { end: End::Errored("it panicked; the log has its message".to_owned()), ..Self::default() }
+    }
+
     fn done(&mut self, done: Done, now: f64) {
         self.times.total_ms = now;
         self.times.prompt_tokens = done.usage.map(|usage| usage.prompt_tokens);

@@ -25,7 +25,7 @@ use crate::ground::{Scorer, Verdict};
 pub(super) struct Judge<'a> {
     pub(super) scorer: &'a Scorer,
     /// A document by its external id.
-    pub(super) document: &'a dyn Fn(&str) -> Option<&'a Document>,
+    pub(super) document: &'a (dyn Fn(&str) -> Option<&'a Document> + Sync),
 }
 
 impl Judge<'_> {

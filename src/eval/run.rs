@@ -7,13 +7,15 @@
 mod kept;
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
+use futures::FutureExt;
 
-use super::ask::ask;
+use super::ask::{Told, ask};
 use super::baseline::Baseline;
 use super::case::Case;
 use super::fingerprint;
@@ -250,11 +252,18 @@ async fn ask_all(
 }
 
 impl Ready {
+    /// Never fails, whatever the case does: a panic is that case's error.
     async fn ask(&self, at: usize) -> (CaseRecord, CaseTimes) {
         let case = self.suite.cases.get(at).expect("places come from this very list");
-        let told = ask(&self.answerer, &self.collection, case, self.suite.case_timeout).await;
         let judge = Judge { scorer: &self.answerer.scorer, document: &|id| self.documents.get(id) };
-        (judge.record(case, &told), told.times)
+        let asking = async {
+            let told = ask(&self.answerer, &self.collection, case, self.suite.case_timeout).await;
+            (judge.record(case, &told), told.times)
+        };
+        AssertUnwindSafe(asking)
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| (judge.record(case, &Told::panicked()), CaseTimes::default()))
     }
 }
 
