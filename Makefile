@@ -40,7 +40,7 @@ fmt: ## format the Rust code
 bench: setup ## measure embedding, in chunks a second
 	cargo bench --locked
 
-eval: build setup ## ask the handbook the questions of eval/handbook.jsonl and score what comes back
+eval: build setup ## run the handbook's suite, eval/handbook.toml, under its gates
 	CAIRN_BIN="$(cairn)" scripts/eval
 
 fetch-corpus: ## fetch the real files that reading is measured on, 400 MB

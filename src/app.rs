@@ -48,6 +48,8 @@ pub struct App {
     pub store: Arc<dyn VectorStore>,
     pub ledger: Ledger,
     pub data_dir: DataDir,
+    /// What the index was made by: vectors of another one can't be compared with its.
+    pub fingerprint: String,
 }
 
 /// Why the parts can't be wired.
@@ -143,7 +145,7 @@ impl App {
         let queue = Arc::new(Queue::new(Arc::clone(&indexer)));
         let worker = Worker { queue: Arc::clone(&queue), limits: worker_limits(&config.ingest) };
         let bringer = Arc::new(Bringer::new(Arc::clone(&queue), &config));
-        Ok(Self { config, answerer, indexer, queue, bringer, worker, store, ledger, data_dir })
+        Ok(Self { config, answerer, indexer, queue, bringer, worker, store, ledger, data_dir, fingerprint })
     }
 }
 

@@ -1,13 +1,17 @@
-//! Asks a chat model behind any OpenAI-compatible endpoint, and gives its answer piece by piece.
+//! Asks a chat model behind any OpenAI-compatible endpoint, and gives its answer piece by piece; or gives again what one
+//! answered before.
 //!
 //! Knows nothing of documents or citations. Dropping the stream closes the connection, so the endpoint stops working.
+
+pub mod replay;
 
 use std::sync::Arc;
 
 use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -15,6 +19,7 @@ use tokio::sync::OnceCell;
 use crate::config;
 use crate::error::Class;
 use crate::openai;
+use replay::{Recorded, Recording, Replay};
 
 /// The largest list of models that is looked through for the one to use.
 const MODELS_LISTED_MAX: usize = 5;
@@ -53,7 +58,8 @@ pub enum ChatEvent {
 }
 
 /// Why a model stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Finish {
     Stop,
     /// It ran into the token limit: the answer is cut.
@@ -62,7 +68,7 @@ pub enum Finish {
 }
 
 /// Tokens, as the endpoint counts them.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     pub prompt_tokens: u32,
     #[serde(default)]
@@ -80,6 +86,8 @@ pub enum ChatError {
     Refused { base_url: String, reason: String },
     #[error("set up the chat client: {0}")]
     Setup(String),
+    #[error("no answer is recorded for this request ({request}): its prompt, model or sampling is another one")]
+    NotRecorded { request: String },
 }
 
 impl ChatError {
@@ -88,13 +96,28 @@ impl ChatError {
             Self::Busy { .. } => Class::Busy,
             Self::Unavailable { .. } | Self::Setup(_) => Class::Unavailable,
             Self::Refused { .. } => Class::Invalid,
+            Self::NotRecorded { .. } => Class::NotFound,
         }
     }
 }
 
-/// A chat endpoint, and the model that is asked there. Cheap to clone.
+/// A model that answers: one behind an endpoint, or what one answered before. Cheap to clone.
 #[derive(Clone)]
-pub struct ChatClient(Arc<Inner>);
+pub struct ChatClient(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Endpoint(Endpoint),
+    Replay(Replay),
+    Recorded(Box<ChatClient>, Recording),
+}
+
+/// What [`ChatClient::stream`] gives.
+pub type ChatStream = BoxStream<'static, Result<ChatEvent, ChatError>>;
+
+/// A chat endpoint, and the model that is asked there.
+#[derive(Clone)]
+struct Endpoint(Arc<Inner>);
 
 struct Inner {
     client: Client<OpenAIConfig>,
@@ -104,11 +127,9 @@ struct Inner {
 }
 
 #[derive(Serialize)]
-struct Request<'a> {
-    model: &'a str,
-    messages: &'a [Message],
-    temperature: f32,
-    max_tokens: u32,
+struct Streamed<'a> {
+    #[serde(flatten)]
+    request: &'a replay::Request<'a>,
     stream: bool,
     stream_options: StreamOptions,
 }
@@ -151,6 +172,84 @@ struct Model {
 impl ChatClient {
     /// Prepares the client. The endpoint is first asked when a question is.
     pub fn new(config: config::Chat) -> Result<Self, ChatError> {
+        Ok(Self(Kind::Endpoint(Endpoint::new(config)?)))
+    }
+
+    /// One that gives recorded answers.
+    pub fn replay(replay: Replay) -> Self {
+        Self(Kind::Replay(replay))
+    }
+
+    /// The same, with each whole answer kept in `recording`.
+    #[must_use]
+    pub fn recorded(self, recording: Recording) -> Self {
+        Self(Kind::Recorded(Box::new(self), recording))
+    }
+
+    pub fn base_url(&self) -> &str {
+        match &self.0 {
+            Kind::Endpoint(endpoint) => &endpoint.0.config.base_url,
+            Kind::Replay(_) => "recorded answers",
+            Kind::Recorded(client, _) => client.base_url(),
+        }
+    }
+
+    /// The model that answers: the configured one, else the only one that the endpoint lists.
+    pub async fn model(&self) -> Result<&str, ChatError> {
+        match &self.0 {
+            Kind::Endpoint(endpoint) => endpoint.model().await,
+            Kind::Replay(replay) => Ok(&replay.head().model),
+            Kind::Recorded(client, _) => Box::pin(client.model()).await,
+        }
+    }
+
+    /// Sends the prompt. Exactly one terminal item follows the text: [`ChatEvent::End`] or an error.
+    pub async fn stream(&self, messages: &[Message], sampling: Sampling) -> Result<ChatStream, ChatError> {
+        let (temperature, max_tokens) = self.sampling(sampling);
+        let request = replay::Request { model: self.model().await?, messages, temperature, max_tokens };
+        match &self.0 {
+            Kind::Endpoint(endpoint) => endpoint.stream(&request).await,
+            Kind::Replay(replay) => Ok(replay::streamed(replay.answer(&request)?).boxed()),
+            Kind::Recorded(client, recording) => {
+                let events = Box::pin(client.stream(messages, sampling)).await?;
+                Ok(kept(events, request.sha256(), recording.clone()))
+            }
+        }
+    }
+
+    /// The temperature and the most tokens of an answer.
+    fn sampling(&self, sampling: Sampling) -> (f32, u32) {
+        let (temperature, tokens_max) = match &self.0 {
+            Kind::Endpoint(endpoint) => (endpoint.0.config.temperature, endpoint.0.config.answer_tokens_max),
+            Kind::Replay(replay) => (replay.head().temperature, replay.head().answer_tokens_max),
+            Kind::Recorded(client, _) => return client.sampling(sampling),
+        };
+        let tokens = sampling.answer_tokens_max.map_or(tokens_max, |n| n.min(tokens_max));
+        (sampling.temperature.unwrap_or(temperature), tokens)
+    }
+}
+
+/// The same events; the whole answer is kept once it has ended well.
+fn kept(mut events: ChatStream, request: String, recording: Recording) -> ChatStream {
+    async_stream::stream! {
+        let mut text = String::new();
+        while let Some(event) = events.next().await {
+            match &event {
+                Ok(ChatEvent::Text(piece)) => text.push_str(piece),
+                Ok(ChatEvent::End { finish, usage }) => {
+                    let (request, text) = (request.clone(), std::mem::take(&mut text));
+                    recording.keep(Recorded { request, text, finish: *finish, usage: *usage });
+                }
+                Err(_) => {}
+            }
+            yield event;
+        }
+    }
+    .boxed()
+}
+
+impl Endpoint {
+    fn new(config: config::Chat) -> Result<Self, ChatError> {
         let http = openai::http(&config.base_url)
             .connect_timeout(config.connect_timeout)
             .read_timeout(config.read_timeout)
@@ -160,12 +259,11 @@ impl ChatClient {
         Ok(Self(Arc::new(Inner { client, http, model: OnceCell::new_with(config.model.clone()), config })))
     }
 
-    pub fn base_url(&self) -> &str {
+    fn base_url(&self) -> &str {
         &self.0.config.base_url
     }
 
-    /// The model that answers: the configured one, else the only one that the endpoint lists.
-    pub async fn model(&self) -> Result<&str, ChatError> {
+    async fn model(&self) -> Result<&str, ChatError> {
         self.0.model.get_or_try_init(|| self.only_model()).await.map(String::as_str)
     }
 
@@ -192,25 +290,10 @@ impl ChatClient {
         }
     }
 
-    /// Sends the prompt. Exactly one terminal item follows the text: [`ChatEvent::End`] or an error.
-    pub async fn stream(
-        &self,
-        messages: &[Message],
-        sampling: Sampling,
-    ) -> Result<impl Stream<Item = Result<ChatEvent, ChatError>> + Send + use<>, ChatError> {
-        let config = &self.0.config;
-        let request = Request {
-            model: self.model().await?,
-            messages,
-            temperature: sampling.temperature.unwrap_or(config.temperature),
-            max_tokens: sampling
-                .answer_tokens_max
-                .map_or(config.answer_tokens_max, |n| n.min(config.answer_tokens_max)),
-            stream: true,
-            stream_options: StreamOptions { include_usage: true },
-        };
+    async fn stream(&self, request: &replay::Request<'_>) -> Result<ChatStream, ChatError> {
+        let streamed = Streamed { request, stream: true, stream_options: StreamOptions { include_usage: true } };
         let mut pieces =
-            self.0.client.chat().create_stream_byot::<_, Piece>(&request).await.map_err(|error| self.error(&error))?;
+            self.0.client.chat().create_stream_byot::<_, Piece>(&streamed).await.map_err(|error| self.error(&error))?;
         let this = self.clone();
         Ok(async_stream::stream! {
             let (mut finish, mut usage) = (None, None);
@@ -239,7 +322,8 @@ impl ChatClient {
                 // Without a reason the connection was cut: what came may be half an answer.
                 None => Err(this.unavailable("ended its answer in the middle")),
             };
-        })
+        }
+        .boxed())
     }
 
     fn unavailable(&self, reason: &str) -> ChatError {

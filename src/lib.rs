@@ -31,5 +31,6 @@ pub mod record;
 
 pub mod migrate;
 pub mod app;
+pub mod eval;
 pub mod server;
 pub mod cli;

@@ -20,6 +20,7 @@ mod record;
 mod rerank;
 mod condense;
 mod searched;
+mod ranked;
 mod sentence;
 
 use std::collections::{BTreeMap, HashSet};

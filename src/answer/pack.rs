@@ -20,8 +20,8 @@ const RELEVANCE_SHARE_MIN: f32 = 0.6;
 /// A hit and how well it fits the question, in -1..=1.5: comparable between searches, unlike a fused rank. Good for
 /// telling whether there is an answer at all; for the order among hits, the fused rank proved better.
 pub(super) struct Judged {
-    hit: Hit,
-    relevance: f32,
+    pub(super) hit: Hit,
+    pub(super) relevance: f32,
 }
 
 /// Each hit with its relevance, in the order given.

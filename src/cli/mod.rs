@@ -5,6 +5,7 @@ mod ask;
 mod doctor;
 mod documents;
 mod filter;
+mod eval;
 mod ingest;
 mod jobs;
 mod keys;
@@ -83,6 +84,9 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Say what is there, what is missing, and how to get it
     Doctor(doctor::DoctorArgs),
+    /// Measure answers and search on cases, and rule on a deploy
+    #[command(subcommand)]
+    Eval(eval::EvalCommand),
     /// Make, list and revoke the keys that callers show
     #[command(subcommand)]
     Keys(keys::KeysCommand),
@@ -136,6 +140,17 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
             serve::run(config).await
         }
         Command::Doctor(args) => doctor::run(args, global.load("error", &[])?).await,
+        Command::Eval(command) => {
+            let config = command.overrides().and_then(|settings| {
+                let flags: Vec<(&str, String)> =
+                    settings.iter().map(|(key, value)| (key.as_str(), value.clone())).collect();
+                global.load("error", &flags)
+            });
+            Ok(match config {
+                Ok(config) => eval::run(command, config).await,
+                Err(error) => eval::could_not_run(&error),
+            })
+        }
         Command::Keys(command) => keys::run(command, global.load("warn", &[])?).await,
         Command::Migrate(args) => {
             let config = global.load("warn", &args.overrides())?;

@@ -100,6 +100,11 @@ impl Scorer {
         Self::read(SHIPPED)
     }
 
+    /// The file of the model that ships, to tell one scorer from another by.
+    pub fn shipped_model() -> &'static str {
+        SHIPPED
+    }
+
     /// A scorer with a model of one's own.
     pub fn read(json: &str) -> Result<Self, ModelError> {
         let known: Vec<&str> = FEATURES.iter().map(|(name, _)| *name).chain(OUTSIDE).collect();

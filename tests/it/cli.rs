@@ -42,7 +42,7 @@ async fn an_answer_is_printed_with_its_sources_under_it() {
 
 #[tokio::test]
 async fn a_model_answers_on_the_terminal_and_one_that_cites_nothing_is_told_apart() {
-    let stub = ChatStub::start([says(&["Port 2525 [1]."]), says(&["Ask the postmaster of your office."])]).await;
+    let stub = ChatStub::start([says(&["Port 2525 [1]."]), says(&["Maria Santos lives in Lisbon."])]).await;
     let sandbox = ingested().await.with("OPENAI_BASE_URL", &stub.base_url).with("OPENAI_API_KEY", KEY);
     let cited = run(sandbox.cairn(&["ask", QUESTION])).await;
     assert!(cited.stdout.starts_with("Port 2525 [1].\n\nSources\n"), "{cited:?}");

@@ -25,6 +25,7 @@ mod cli;
 mod containers;
 mod conversations;
 mod crash;
+mod eval;
 mod http;
 mod keys;
 mod migrate;

@@ -178,9 +178,9 @@ fn a_sentence_that_was_cut_off_is_left_out_with_retract() {
 fn marks_of(text: &str) -> Vec<Span> {
     let mut found = Vec::new();
     for (start, _) in text.match_indices('[') {
-        let rest = &text[start + 1..];
+        let rest = text.get(start + 1..).unwrap();
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if (1..=3).contains(&digits) && rest[digits..].starts_with(']') {
+        if (1..=3).contains(&digits) && rest.get(digits..).unwrap().starts_with(']') {
             found.push(Span { start, end: start + digits + 2 });
         }
     }
@@ -224,7 +224,7 @@ proptest! {
                 prop_assert_eq!(text.get(within), Some(evidence.quote.as_str()));
             }
         }
-        let leads = out.text.match_indices("https://").filter(|(at, _)| !out.text[..*at].ends_with('`')).count();
+        let leads = out.text.match_indices("https://").filter(|(at, _)| !out.text.get(..*at).unwrap().ends_with('`')).count();
         prop_assert_eq!(leads, 0, "{:?}", out.text);
     }
 }

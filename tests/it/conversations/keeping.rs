@@ -139,7 +139,10 @@ async fn what_nobody_has_used_for_long_is_gone() {
 #[tokio::test]
 async fn an_answer_that_fails_leaves_its_conversation_as_it_was() {
     let stub = ChatStub::start([says_then(&["Port 25"], &[Step::Cut])]).await;
-    let served = Served::start(&Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url)).await;
+    let sandbox = Sandbox::with_documents()
+        .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
+        .with("CAIRN__ANSWER__FALLBACK", "error");
+    let served = Served::start(&sandbox).await;
     let id = begun(&served).await;
     assert_eq!(served.post(ASK, &json!({ "question": QUESTION, "conversation_id": id })).await.status, 503);
     assert_eq!(served.get(&format!("{CONVERSATIONS}/{id}")).await.json()["items"], json!([]));

@@ -65,7 +65,10 @@ async fn what_a_changed_document_changed_is_told_in_lists_verdicts_and_words() {
     let claim = &found["claims"][0];
     assert_eq!(claim["before"], "supported", "{found}");
     assert_ne!(claim["after"], "supported");
-    assert_eq!(found["text"]["same"], true, "the stub says what it said");
+    let pieces = found["text"]["pieces"].as_array().unwrap();
+    let gone: Vec<&str> =
+        pieces.iter().filter(|piece| piece["kind"] == "gone").map(|piece| piece["text"].as_str().unwrap()).collect();
+    assert!(gone.concat().contains("[1]"), "what is no longer borne out is no longer cited: {found}");
 }
 
 #[tokio::test]

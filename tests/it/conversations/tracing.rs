@@ -28,7 +28,7 @@ async fn every_answer_has_an_id_by_which_all_that_led_to_it_is_found() {
     assert_eq!((&kept["question"], &kept["text"]), (&json!(QUESTION), &answer["answer"]));
     assert_eq!(
         (&kept["outcome"], &kept["writer"], &kept["model"]),
-        (&json!("answered"), &json!("model"), &json!(MODEL))
+        (&json!("partial"), &json!("model"), &json!(MODEL))
     );
     assert_eq!(
         (&kept["collection"], &kept["key_id"], &kept["condensed"]),
@@ -78,7 +78,10 @@ async fn an_answer_that_failed_or_whose_reader_left_is_kept_as_far_as_it_came() 
     let begun = &["It listens on port 2525 [1]. ", "And the "];
     let broken = Step::Raw("data: {\"error\":{}}\n\n".into());
     let stub = ChatStub::start([says_then(begun, &[broken]), says_then(begun, &[Step::Silence])]).await;
-    let served = Served::start(&Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url)).await;
+    let sandbox = Sandbox::with_documents()
+        .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
+        .with("CAIRN__ANSWER__FALLBACK", "error");
+    let served = Served::start(&sandbox).await;
     assert_eq!(served.post(ASK, &json!({ "question": QUESTION })).await.status, 503);
     let id = id_of_latest(&served).await;
     let failed = trace(&served, &id).await;
