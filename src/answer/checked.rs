@@ -6,7 +6,7 @@
 //! No sentence is shown before it is checked. What becomes of one that is not borne out is the [`Policy`]'s to say.
 //! However the text is cut on its way in, the same comes out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::REFUSAL;
@@ -52,6 +52,10 @@ pub(super) struct Gate {
     alone: Vec<Passages>,
     addresses: Addresses,
     reader: ClaimReader,
+    /// Complete, but nothing follows them yet: whether a sentence breaks off depends on whether it is the last.
+    waiting: VecDeque<Piece>,
+    /// The piece before the next one was given before anybody knew what follows it.
+    settled: bool,
     /// What must not be shown yet, and perhaps never.
     held: Vec<AnswerEvent>,
     holds: bool,
@@ -81,6 +85,8 @@ impl Gate {
             addresses: Addresses::of(sources),
             sources: sources.to_vec(),
             reader: ClaimReader::new(),
+            waiting: VecDeque::new(),
+            settled: false,
             held: Vec::new(),
             // A greeting and a heading are no answer: with nothing after them, they are not shown either.
             holds: policy != Policy::Annotate,
@@ -95,7 +101,27 @@ impl Gate {
     /// Takes the next part of the text; gives what can be shown with it.
     pub(super) fn push(&mut self, text: &str) -> Vec<AnswerEvent> {
         let pieces = self.reader.push(text);
-        pieces.into_iter().flat_map(|piece| self.pass(piece)).collect()
+        self.waiting.extend(pieces);
+        let mut events = Vec::new();
+        while self.waiting.front().is_some_and(|piece| self.is_followed(*piece)) {
+            events.extend(self.waiting.pop_front().map(|piece| self.pass(piece)).unwrap_or_default());
+        }
+        events
+    }
+
+    /// Nothing has come for a while: gives the sentence that is complete, whatever comes next.
+    pub(super) fn settle(&mut self) -> Vec<AnswerEvent> {
+        if !self.waiting.is_empty() {
+            return Vec::new();
+        }
+        let pieces = self.reader.settle();
+        let events = pieces.iter().flat_map(|piece| self.pass(*piece)).collect();
+        self.settled |= !pieces.is_empty();
+        events
+    }
+
+    fn is_followed(&self, piece: Piece) -> bool {
+        self.reader.text().get(piece.whole.end..).is_some_and(|rest| !rest.trim().is_empty())
     }
 
     /// Whether there is anything to show or to hold.
@@ -111,7 +137,9 @@ impl Gate {
     /// The text is complete: gives the rest of it, and how the answer ended.
     pub(super) fn end(&mut self, finish: Finish) -> (Vec<AnswerEvent>, Ending) {
         let mut events = Vec::new();
-        for piece in self.reader.finish() {
+        let pieces = self.reader.finish();
+        self.waiting.extend(pieces);
+        while let Some(piece) = self.waiting.pop_front() {
             let is_cut = finish == Finish::Length && piece.whole.end == self.reader.text().len();
             events.extend(if is_cut && self.policy == Policy::Retract { self.leave_out() } else { self.pass(piece) });
         }
@@ -181,6 +209,10 @@ impl Gate {
                 None
             }
         };
+        // Code is not judged; where only what is borne out may be shown, most of its lines must stand in a passage.
+        if piece.kind == Kind::Code && self.policy == Policy::Retract && !self.quotes_code(piece.span) {
+            return self.leave_out();
+        }
         if let Some(judged) = &judged {
             self.claims.count(judged.verdict);
             if self.policy == Policy::Retract && judged.verdict != Verdict::Supported {
@@ -204,6 +236,17 @@ impl Gate {
         Vec::new()
     }
 
+    fn quotes_code(&self, code: Span) -> bool {
+        let plain = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let sources: Vec<String> = self.sources.iter().map(|source| plain(&whole_text(source))).collect();
+        let lines: Vec<String> = code.of(self.reader.text()).lines().map(plain).collect();
+        let said = lines.iter().filter(|line| !line.is_empty() && !line.starts_with("```") && !line.starts_with("~~~"));
+        let (all, found) = said.fold((0, 0), |(all, found), line| {
+            (all + 1, found + usize::from(sources.iter().any(|source| source.contains(line.as_str()))))
+        });
+        2 * found > all
+    }
+
     /// The piece as it is shown, its citations, and its claim.
     fn written(&mut self, piece: Piece, judged: Option<&Judgement>) -> Vec<AnswerEvent> {
         let text = self.reader.text();
@@ -212,7 +255,22 @@ impl Gate {
             self.shown += shown.len();
             return vec![AnswerEvent::Delta(shown)];
         }
-        let marks = cite::read(text, piece.whole, self.sources.len());
+        let late = std::mem::take(&mut self.settled);
+        let mut marks = cite::read(text, piece.whole, self.sources.len());
+        let first_word = text.get(..piece.whole.end).and_then(|text| {
+            let words = text.get(piece.whole.start..)?;
+            let outside = |at: &usize| !marks.iter().any(|mark| mark.span.start <= *at && *at < mark.span.end);
+            let letters = words.char_indices().filter(|(_, c)| c.is_alphanumeric());
+            letters.map(|(at, _)| piece.whole.start + at).find(outside)
+        });
+        if late {
+            // They belong to the sentence before, which has been shown with its citations.
+            for mark in &mut marks {
+                if first_word.is_none_or(|word| mark.span.end <= word) {
+                    mark.known.clear();
+                }
+            }
+        }
         let cited = match judged {
             Some(judged) => self.bearing_out(piece.span, judged, &marks),
             None => {

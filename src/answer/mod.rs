@@ -95,6 +95,13 @@ pub struct Grounding {
 }
 
 impl Grounding {
+    /// An answer may rely on these passages, wherever they come from. For measuring what becomes of recorded answers.
+    pub fn over(question: Question, passages: Vec<Passage>) -> Self {
+        let support = support::support(&question.text, &[], &passages);
+        let searched = Searched::default();
+        Self { question, passages, nearest: Vec::new(), support, searched, started: Instant::now() }
+    }
+
     /// What is asked, as it stands by itself.
     pub fn asked(&self) -> &str {
         self.searched.condensed.as_ref().map_or(&self.question.text, |condensed| &condensed.text)

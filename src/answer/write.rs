@@ -5,13 +5,14 @@
 //! model can't be had.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_stream::stream;
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::checked::{Ending, Gate, citation, quoted_claim};
+use super::checked::{Ending, Gate, Policy, citation, quoted_claim};
 use super::cite;
 use super::event::{AnswerError, AnswerEvent, ClaimCounts, Done, MarkCounts, Outcome, Reason, Writer};
 use super::extractive::{self, Quote, quoted};
@@ -30,6 +31,8 @@ pub const FALLBACK_LEAD: &str =
     "The language model can't be reached just now, so here is what the documents say, word for word:";
 /// Stands between what a model wrote and the quotations that go on for it.
 const BROKEN_OFF_LEAD: &str = "\n\nThe language model broke off here. What the documents say, word for word:";
+/// A model that says nothing for so long may be at the end of a sentence, which then need not wait for the next word.
+const SETTLE_AFTER: Duration = Duration::from_millis(40);
 /// Less similar than this to the nearest passage, a question that shares no word with it is about something else.
 const OFF_TOPIC_SIMILARITY: f32 = 0.3;
 
@@ -59,6 +62,10 @@ impl Answerer {
                 for event in refusal(&grounding, reason(&grounding)) {
                     yield event;
                 }
+            } else if self.is_beyond(&grounding) {
+                for event in refusal(&grounding, Reason::NotSupported) {
+                    yield event;
+                }
             } else if let Some(chat) = self.chat.clone() {
                 let mut writing = std::pin::pin!(self.write_by_model(chat, grounding));
                 while let Some(event) = writing.next().await {
@@ -72,6 +79,15 @@ impl Answerer {
         }
     }
 
+    /// Whether the documents say too little of what is asked for an answer that may show nothing else.
+    fn is_beyond(&self, grounding: &Grounding) -> bool {
+        self.policy_of(grounding) != Policy::Annotate && grounding.support.missing_share > self.limits.missing_share_max
+    }
+
+    fn policy_of(&self, grounding: &Grounding) -> Policy {
+        self.policies.get(&grounding.question.collection).copied().unwrap_or(self.policy)
+    }
+
     /// What the model writes, sentence by sentence as it is checked.
     fn write_by_model(
         self: Arc<Self>,
@@ -79,12 +95,21 @@ impl Answerer {
         grounding: Grounding,
     ) -> impl Stream<Item = AnswerEvent> + Send {
         stream! {
-            let policy = self.policies.get(&grounding.question.collection).copied().unwrap_or(self.policy);
+            let policy = self.policy_of(&grounding);
             let mut gate = Gate::new(Arc::clone(&self.scorer), policy, &grounding.passages);
             let (error, model) = match self.ask(&chat, &grounding.question, &grounding.passages).await {
                 Err(error) => (error, None),
                 Ok((mut pieces, model)) => loop {
-                    match pieces.next().await {
+                    let next = match timeout(SETTLE_AFTER, pieces.next()).await {
+                        Ok(next) => next,
+                        Err(_) => {
+                            for event in gate.settle() {
+                                yield event;
+                            }
+                            pieces.next().await
+                        }
+                    };
+                    match next {
                         Some(Ok(ChatEvent::Text(piece))) => {
                             for event in gate.push(&piece) {
                                 yield event;

@@ -11,6 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use fastembed::{
@@ -218,9 +219,23 @@ struct Job {
     reply: oneshot::Sender<Result<Vec<f32>, EmbedError>>,
 }
 
+/// Threads that own models, waited for when it is dropped: a process that ends while a model is being freed crashes in the
+/// model's runtime. Drop it after the sender that they wait for.
+#[derive(Default)]
+struct Owners(Vec<JoinHandle<()>>);
+
+impl Drop for Owners {
+    fn drop(&mut self) {
+        for owner in self.0.drain(..) {
+            let _ = owner.join(); // What it panicked about has been said.
+        }
+    }
+}
+
 /// An embedder whose models run in this process.
 pub struct LocalEmbedder {
     jobs: mpsc::Sender<Job>,
+    _owners: Owners, // Dropped after `jobs`.
     prefixes: Prefixes,
     token_counter: TokenCounter,
     tokens_max: usize,
@@ -243,22 +258,24 @@ impl LocalEmbedder {
         );
         // Each text is tokenised alone, on its model's thread; more threads would only take turns.
         tokenizers::utils::parallelism::set_parallelism(false);
+        let mut owners = Owners::default(); // Before the sender, so that it goes after it.
         let (jobs, mailbox) = mpsc::channel(MAILBOX_PER_THREAD * threads);
         let mailbox = Arc::new(Mutex::new(mailbox));
         let (ready, started) = std::sync::mpsc::channel();
         for number in 0..threads {
             let (files, mailbox, ready) = (files.clone(), Arc::clone(&mailbox), ready.clone());
-            std::thread::Builder::new()
+            let owner = std::thread::Builder::new()
                 .name(format!("embed-{number}"))
                 .spawn(move || own_model(&files, tokens_max, &mailbox, ready))
                 .map_err(|error| EmbedError::Unusable(format!("start a thread: {error}")))?;
+            owners.0.push(owner);
         }
         drop(ready);
         let mut dimensions = 0;
         for loaded in started {
             dimensions = loaded?;
         }
-        Ok(Self { jobs, prefixes, token_counter, tokens_max, dimensions, fingerprint })
+        Ok(Self { jobs, _owners: owners, prefixes, token_counter, tokens_max, dimensions, fingerprint })
     }
 }
 

@@ -143,7 +143,7 @@ fn says_something(words: &[Word]) -> bool {
 /// in brackets that stay open, or without a full stop where the sentences before it have one.
 pub(super) fn breaks_off(text: &str, span: Span) -> bool {
     let said = without_marks(span.of(text));
-    let is_last = text.get(span.end..).is_some_and(|rest| !rest.contains(char::is_alphanumeric));
+    let is_last = text.get(span.end..).is_some_and(|rest| rest.trim().is_empty());
     let plain = said.trim_end_matches(['*', '_', '"', '”', '\'', '’', ')', ']', '】']);
     if !is_last || said.is_empty() || plain.ends_with(END_SIGNS) || said.starts_with('|') {
         return false;

@@ -52,7 +52,7 @@ pub fn pieces(text: &str) -> Vec<Piece> {
 }
 
 /// The state between two parts of a stream.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct ClaimReader {
     text: String,
     done: usize,
@@ -88,6 +88,25 @@ impl ClaimReader {
     pub fn push(&mut self, part: &str) -> Vec<Piece> {
         self.text.push_str(part);
         self.take()
+    }
+
+    /// Nothing has come for a while. Gives what is complete whichever word comes next: a sentence with its full stop, that
+    /// is, after which neither a capital nor a small letter would go on with it.
+    pub fn settle(&mut self) -> Vec<Piece> {
+        let mut ahead = Self { ended: true, ..self.clone() };
+        let pieces = ahead.take();
+        let Some(last) = pieces.iter().rfind(|piece| piece.kind != Kind::Blank) else { return Vec::new() };
+        let text = last.span.of(&self.text);
+        let plain = text.trim_end_matches(['"', '”', '’', '»', ')', '*', '_']);
+        let stopped = plain.trim_end_matches(['.', '!', '?', '…']);
+        let sign = text.get(stopped.len()..).unwrap_or_default();
+        let is_sentence = !matches!(last.kind, Kind::Code | Kind::Heading | Kind::Rule) && !text.starts_with('|');
+        let ends = |next: &str| boundary::is_boundary(stopped, sign, next);
+        if !is_sentence || stopped.len() == plain.len() || !ends("The") || !ends("the") {
+            return Vec::new();
+        }
+        *self = Self { ended: false, ..ahead };
+        pieces
     }
 
     /// The text is complete: gives the rest of its pieces.

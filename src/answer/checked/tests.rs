@@ -152,6 +152,15 @@ fn an_answer_of_which_nothing_may_be_shown_is_a_refusal() {
 }
 
 #[test]
+fn with_retract_code_that_no_passage_has_is_left_out() {
+    let answer = "Kestrel listens for mail on port 2525.\n\n```\nport 2525\n```\n\n```\nDROP TABLE mail;\n```\n";
+    let Out { text, ending, .. } = run(Policy::Retract, &[answer]);
+    assert!(text.contains("port 2525\n```") && !text.contains("DROP"), "{text}");
+    assert_eq!(ending.claims.retracted, 1);
+    assert!(run(Policy::Annotate, &[answer]).text.contains("DROP"));
+}
+
+#[test]
 fn what_the_answer_says_of_itself_decides_its_outcome() {
     let port = "Kestrel listens for mail on port 2525.";
     for (answer, finish, expected) in [

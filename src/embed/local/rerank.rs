@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingModel};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAILBOX_PER_THREAD, ModelFiles};
+use super::{MAILBOX_PER_THREAD, ModelFiles, Owners};
 use crate::embed::{EmbedError, RerankError};
 
 /// A question and its texts for one model thread.
@@ -21,26 +21,29 @@ struct Job {
 /// A reranker whose models run in this process.
 pub struct LocalReranker {
     jobs: mpsc::Sender<Job>,
+    _owners: Owners, // Dropped after `jobs`.
 }
 
 impl LocalReranker {
     /// Loads the model once for each thread. Blocks until all are ready.
     pub fn start(files: &ModelFiles, threads: usize) -> Result<Self, EmbedError> {
+        let mut owners = Owners::default(); // Before the sender, so that it goes after it.
         let (jobs, mailbox) = mpsc::channel(MAILBOX_PER_THREAD * threads);
         let mailbox = Arc::new(Mutex::new(mailbox));
         let (ready, started) = std::sync::mpsc::channel();
         for number in 0..threads {
             let (files, mailbox, ready) = (files.clone(), Arc::clone(&mailbox), ready.clone());
-            std::thread::Builder::new()
+            let owner = std::thread::Builder::new()
                 .name(format!("rerank-{number}"))
                 .spawn(move || own_model(&files, &mailbox, ready))
                 .map_err(|error| EmbedError::Unusable(format!("start a thread: {error}")))?;
+            owners.0.push(owner);
         }
         drop(ready);
         for loaded in started {
             loaded?;
         }
-        Ok(Self { jobs })
+        Ok(Self { jobs, _owners: owners })
     }
 
     /// A score for each text, in their order.

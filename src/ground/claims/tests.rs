@@ -84,6 +84,29 @@ fn a_claim_is_final_with_the_next_word() {
 
 const MESSY: &str = "([a-zA-Z]{1,4}|[ ]|[ ]|\\.|\\. |\n|\n\n|- |1\\. |# |```\n|`|\\||\\|--|\\[1\\]|【2†s】|\\[|\\(Source 1\\)|!|\\?|\"|e\\.g\\.|3\\.14|: |é|。|---|\\*\\*|It )";
 
+#[test]
+fn a_sentence_settles_when_no_word_could_go_on_with_it() {
+    for (text, settles) in [
+        ("It restarts after an error.", true),
+        ("Port 25 is open. It restarts after an error. ", true),
+        ("It was found by Dr.", false),
+        ("It restarts in the U.S.", false),
+        ("It restarts after an", false),
+        ("| It restarts.", false),
+        ("```\nIt restarts.", false),
+    ] {
+        let mut reader = ClaimReader::new();
+        let before = reader.push(text).len();
+        let settled = reader.settle();
+        assert_eq!(!settled.is_empty(), settles, "{text}");
+        let mut all: Vec<Piece> = pieces(text).into_iter().take(before).collect();
+        all.extend(settled);
+        all.extend(reader.push(" Then it goes on."));
+        all.extend(reader.finish());
+        assert_eq!(all.last().map(|piece| piece.whole.end), Some(reader.text().len()), "nothing is lost: {text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
