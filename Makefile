@@ -10,7 +10,7 @@ claims := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/claims
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers fetch-claims measure-scorer clean
+.PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers fetch-claims measure-scorer measure-streamed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,11 @@ measure-scorer: ## measure how claims are checked, on corrupted documentation; t
 	"$(claims)/venv/bin/python" -m pip install --quiet -r eval/scorer/requirements.txt
 	PYTHON="$(claims)/venv/bin/python" eval/scorer/measure $(if $(LABELS),--labels "$(LABELS)") \
 		"$(or $(CARGO_TARGET_DIR),target)/release/examples/claim_scores" "$(claims)"
+
+measure-streamed: setup ## measure labelled answers on their way through the path of an answer; takes LABELS=folder
+	cargo build --release --locked --example stream_answers
+	python3 eval/scorer/streamed.py "$(LABELS)" \
+		"$(or $(CARGO_TARGET_DIR),target)/release/examples/stream_answers" "$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/models"
 
 clean: ## remove what was built and the demo's data; what was fetched stays
 	cargo clean

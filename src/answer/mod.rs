@@ -5,9 +5,17 @@
 
 mod event;
 
+// From a question to what it may rely on.
+mod condense;
+mod searched;
+mod rerank;
 mod pack;
+mod join;
 mod verify;
 mod support;
+mod ranked;
+
+// From there to the answer.
 mod write;
 mod prompt;
 mod checked;
@@ -15,13 +23,8 @@ mod cite;
 mod links;
 mod extractive;
 mod instructions;
-mod join;
-mod record;
-mod rerank;
-mod condense;
-mod searched;
-mod ranked;
 mod sentence;
+mod record;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;

@@ -54,7 +54,8 @@ impl Ledger {
             .map_err(sql("look feedback up"))
     }
 
-    /// What was said of answers, about those with ids before `before`, the latest answer first.
+    /// What was said of answers, about those with ids before `before`, the latest answer first, and of one answer as they
+    /// were said.
     pub async fn feedback(
         &self,
         of: AnswersOf<'_>,
@@ -65,7 +66,7 @@ impl Ledger {
         sqlx::query_as(
             "SELECT * FROM feedback WHERE (?1 IS NULL OR owner = ?1)
              AND (?2 IS NULL OR collection IN (SELECT value FROM json_each(?2))) AND at_ms >= ?3
-             AND (?4 IS NULL OR rating = ?4) AND (?5 = '' OR answer < ?5) ORDER BY answer DESC, owner LIMIT ?6",
+             AND (?4 IS NULL OR rating = ?4) AND (?5 = '' OR answer < ?5) ORDER BY answer DESC, at_ms, owner LIMIT ?6",
         )
         .bind(of.owner)
         .bind(of.collections.map(|names| serde_json::Value::from_iter(names.iter().copied()).to_string()))

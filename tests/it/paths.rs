@@ -4,6 +4,7 @@
 mod answering;
 mod checking;
 mod ingesting;
+mod injecting;
 mod keeping;
 mod prompting;
 mod queueing;
