@@ -46,9 +46,9 @@ pub use write::{EXTRACTIVE_LEAD, FALLBACK_LEAD};
 
 use crate::caller::Caller;
 use crate::chat::{ChatClient, Role, Sampling};
-use crate::config;
+use crate::config::{self, Search};
 use crate::document::{CollectionName, Hit, Passage};
-use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
+use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder, SparseVector};
 use crate::ground::Scorer;
 use crate::store::{Filter, Query, VectorStore};
 use join::Budget;
@@ -157,7 +157,10 @@ impl Answerer {
         };
         let query = Query {
             dense,
-            sparse: self.sparse.question(text),
+            sparse: match self.retrieval.search {
+                Search::Hybrid => self.sparse.question(text),
+                Search::Dense => SparseVector::default(),
+            },
             filter: filter.clone(),
             candidates: self.retrieval.candidates.max(limit),
             rank_constant: self.retrieval.rank_constant,
@@ -243,6 +246,7 @@ pub(crate) mod tests {
 
     pub(crate) fn limits() -> config::Retrieval {
         config::Retrieval {
+            search: Search::Hybrid,
             candidates: 10,
             rank_constant: 2,
             passages_max: 5,

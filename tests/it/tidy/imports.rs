@@ -39,7 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    ("record", &["answer", "caller", "chat", "config", "document", "error", "ledger", "tasks"]),
+    ("record", &["answer", "caller", "chat", "config", "document", "error", "ledger", "store", "tasks"]),
     (
         "eval",
         &[
