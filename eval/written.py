@@ -2,7 +2,9 @@
 
     written.py blank                 a line for each case, without an answer: shows which passages their prompts have
     written.py place REPORT          the answers, with the numbers that the passages have in that run's report
-    written.py check REPORT          which planted faults the report flags, and which right sentences
+    written.py check REPORT [FLAGGED_MIN WRONGLY_MAX]
+                                     which planted faults the report flags, and which right sentences; fails where fewer
+                                     faults, or more right answers, are flagged than that
 
 Reads handbook-written.jsonl beside it: `id` of the case, `answer` with marks such as [a], `marks` (for each a document and a
 text that the passage has), and `fault`: null, or the `kind`, the `sentence` that is wrong, and what would be right.
@@ -63,7 +65,8 @@ def is_flagged(row: dict, case: dict) -> bool:
     return any(wrong in claim or claim.rstrip(".") in wrong for claim in said)
 
 
-def check(report: str) -> None:
+def check(report: str) -> tuple[int, int]:
+    """Prints it; gives how many faults are flagged, and how many right answers."""
     of = cases(report)
     kinds: dict[str, list[bool]] = defaultdict(list)
     alarms, claims, missed, right = [], 0, [], 0
@@ -99,6 +102,7 @@ def check(report: str) -> None:
         print(f"\n{title}:\n")
         for line in lines:
             print(f"- {line}")
+    return found, len(wrongly)
 
 
 def main() -> None:
@@ -112,6 +116,10 @@ def main() -> None:
                 print(json.dumps({"id": row["id"], "answer": place(row, of[row["id"]]["passages"])}, ensure_ascii=False))
         case ["check", report]:
             check(report)
+        case ["check", report, flagged_min, wrongly_max]:
+            found, wrongly = check(report)
+            if found < int(flagged_min) or wrongly > int(wrongly_max):
+                sys.exit(f"{found} faults and {wrongly} right answers are flagged: at least {flagged_min}, at most {wrongly_max}")
         case _:
             sys.exit(__doc__)
 
