@@ -376,6 +376,7 @@ impl Gate {
             verdict: judged.verdict,
             score: judged.score,
             coverage: judged.coverage,
+            entailment: judged.entailment,
             evidence: judged.evidence.iter().filter_map(|place| self.evidence(*place)).collect(),
             findings: judged.mismatches.iter().map(finding).collect(),
         }
@@ -464,6 +465,7 @@ pub(super) fn quoted_claim(span: Span, source: &Passage, words: Span) -> Checked
         verdict: Verdict::Supported,
         score: 1.0,
         coverage: 1.0,
+        entailment: None,
         evidence: vec![evidence(source, words)],
         findings: Vec::new(),
     }

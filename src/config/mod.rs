@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 pub use kept::{Answers, Condense, Conversations, StoreConversations};
 pub use raw::{
-    Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources,
+    Answer, Collection, Extract, Fallback, Ground, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources,
     Unsupported,
 };
 pub use rerank::{Rerank, RerankEndpoint, RerankPlace};
@@ -60,6 +60,7 @@ pub struct Config {
     /// None: answers are extractive.
     pub chat: Option<Chat>,
     pub answer: Answer,
+    pub ground: Ground,
     pub collections: BTreeMap<CollectionName, Collection>,
     pub answers: Answers,
     pub conversations: Conversations,
@@ -206,6 +207,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         rerank: rerank::resolve(raw.rerank)?,
         chat: chat(raw.chat, environment)?,
         answer: raw.answer,
+        ground: Ground { threads: if raw.ground.threads == 0 { cores() } else { raw.ground.threads }, ..raw.ground },
         collections: raw.collections,
         answers: raw.answers,
         conversations: raw.conversations,

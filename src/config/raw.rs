@@ -30,6 +30,7 @@ pub(super) struct Raw {
     pub(super) rerank: RawRerank,
     pub(super) chat: Chat,
     pub(super) answer: Answer,
+    pub(super) ground: Ground,
     #[serde(default)]
     pub(super) collections: BTreeMap<CollectionName, Collection>,
     pub(super) answers: Answers,
@@ -164,6 +165,14 @@ pub enum Quantization {
     None,
     /// A byte for each number, and the best looked at again in full.
     Scalar,
+}
+
+/// What checks sentences beside words and rules. See `config/default.toml` for each key's meaning.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ground {
+    pub contradiction: bool,
+    pub threads: usize,
 }
 
 /// Which passages an answer may rely on.
