@@ -45,6 +45,7 @@ pub use verify::Verifier;
 pub use write::{EXTRACTIVE_LEAD, FALLBACK_LEAD};
 
 use crate::caller::Caller;
+use crate::chat::judge::ChatJudge;
 use crate::chat::{ChatClient, Role, Sampling};
 use crate::config::{self, Search};
 use crate::document::{CollectionName, Hit, Passage};
@@ -126,6 +127,8 @@ pub struct Answerer {
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
     pub scorer: Arc<Scorer>,
+    /// A second opinion on claims. None: the scorer's word stands.
+    pub judge: Option<ChatJudge>,
     pub verifier: Verifier,
     pub policy: Policy,
     /// Where a collection has one of its own.

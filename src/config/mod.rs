@@ -6,7 +6,7 @@
 mod kept;
 mod raw;
 mod chat;
-mod judge;
+mod ground;
 mod rerank;
 mod store;
 
@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 pub use chat::Chat;
-pub use judge::Judge;
+pub use ground::{Ground, Judge};
 pub use kept::{Answers, Condense, Conversations, StoreConversations};
 pub use raw::{
     Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Search, Server, Sources,
@@ -64,8 +64,8 @@ pub struct Config {
     /// None: answers are extractive.
     pub chat: Option<Chat>,
     pub answer: Answer,
-    /// A second opinion on claims. None: there is none.
-    pub judge: Option<Judge>,
+    /// What checks sentences.
+    pub ground: Ground,
     pub collections: BTreeMap<CollectionName, Collection>,
     pub answers: Answers,
     pub conversations: Conversations,
@@ -198,7 +198,7 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         rerank: rerank::resolve(raw.rerank)?,
         chat: chat::resolve(raw.chat, environment)?,
         answer: raw.answer,
-        judge: judge::resolve(raw.ground)?,
+        ground: ground::resolve(raw.ground)?,
         collections: raw.collections,
         answers: raw.answers,
         conversations: raw.conversations,

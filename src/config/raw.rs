@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use super::chat::RawChat;
-use super::judge::RawGround;
+use super::ground::RawGround;
 use super::rerank::RawRerank;
 use super::{Answers, Conversations};
 use crate::document::CollectionName;

@@ -172,7 +172,7 @@ async fn second_opinions(
     told: &impl Fn(&str, usize, usize),
 ) -> anyhow::Result<Option<JudgeRecord>> {
     let Some(calls_max) = plan.judge else { return Ok(None) };
-    let Some(judge) = &config.judge else { bail!("no judge is set up: set ground.judge.base_url") };
+    let Some(judge) = &config.ground.judge else { bail!("no judge is set up: set ground.judge.base_url") };
     let second = Second::open(judge, &plan.out, (calls_max, plan.suite.concurrency)).await?;
     let documents: Vec<&Document> = ready.documents.values().collect();
     let bars = plan.gates.as_ref().map(|gates| gates.selftest).unwrap_or_default();

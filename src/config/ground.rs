@@ -1,4 +1,4 @@
-//! `[ground.judge]`: whether a chat model gives a second opinion, and which.
+//! `[ground]`: what checks sentences beside words and rules, and whether a chat model gives a second opinion.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{Chat, ConfigError, at_least, longer, secret, url};
+use super::{Chat, ConfigError, at_least, cores, longer, secret, url};
 
 /// The answer is one word, by a model that may think before.
 const ANSWER_TOKENS_MAX: u32 = 1024;
@@ -14,6 +14,8 @@ const ANSWER_TOKENS_MAX: u32 = 1024;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawGround {
+    contradiction: bool,
+    threads: usize,
     judge: RawJudge,
 }
 
@@ -29,6 +31,17 @@ struct RawJudge {
     claims_max: usize,
 }
 
+/// What checks sentences beside words and rules.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// Whether the cross-encoder reads along.
+    pub contradiction: bool,
+    /// Threads that each own a copy of it.
+    pub threads: usize,
+    /// None: there is no second opinion.
+    pub judge: Option<Judge>,
+}
+
 /// A chat model that gives a second opinion on claims.
 #[derive(Debug, Clone)]
 pub struct Judge {
@@ -39,9 +52,12 @@ pub struct Judge {
     pub claims_max: usize,
 }
 
-/// None: there is none.
-pub(super) fn resolve(raw: RawGround) -> Result<Option<Judge>, ConfigError> {
-    let RawGround { judge } = raw;
+pub(super) fn resolve(raw: RawGround) -> Result<Ground, ConfigError> {
+    let RawGround { contradiction, threads, judge } = raw;
+    Ok(Ground { contradiction, threads: if threads == 0 { cores() } else { threads }, judge: resolve_judge(judge)? })
+}
+
+fn resolve_judge(judge: RawJudge) -> Result<Option<Judge>, ConfigError> {
     at_least("ground.judge.claims_max", judge.claims_max, 1)?;
     longer("ground.judge.deadline", judge.deadline, Duration::from_millis(1))?;
     if judge.base_url.is_empty() {
@@ -69,7 +85,9 @@ mod tests {
         let home = [("HOME", "/home/someone")];
         let environment: Environment =
             home.iter().chain(pairs).map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Config::from_layers(None, &environment, &[]).map(|config| config.judge).map_err(|error| error.to_string())
+        Config::from_layers(None, &environment, &[])
+            .map(|config| config.ground.judge)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
