@@ -6,11 +6,12 @@ scripts := $(filter-out %.txt,$(wildcard scripts/*)) .ci/run .cargo/rustc-wrappe
 demo_data := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/demo
 corpus := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/reading-corpus
 measure_venv := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/measure-venv
+eval_out := $(or $(EVAL_OUT),$(or $(CARGO_TARGET_DIR),target)/eval)
 claims := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/claims
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build setup demo test lint fmt bench eval fetch-corpus measure-readers fetch-claims measure-scorer measure-streamed clean
+.PHONY: help build setup demo test lint fmt bench eval rebaseline fetch-corpus measure-readers fetch-claims measure-scorer measure-streamed clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +41,12 @@ fmt: ## format the Rust code
 bench: setup ## measure embedding, in chunks a second
 	cargo bench --locked
 
-eval: build setup ## run the handbook's suite, eval/handbook.toml, under its gates
+eval: build setup ## run the handbook's suite under its gates: quotations, and recorded answers
 	CAIRN_BIN="$(cairn)" scripts/eval
+
+rebaseline: ## make the last `make eval` the baseline, with REASON="…", and record the answers by hand anew
+	"$(cairn)" eval rebaseline "$(eval_out)/handbook/report.json" --baseline eval/baseline.json --reason "$(REASON)"
+	CAIRN_BIN="$(cairn)" scripts/record-written
 
 fetch-corpus: ## fetch the real files that reading is measured on, 400 MB
 	eval/extract/fetch "$(corpus)"

@@ -1,7 +1,7 @@
 //! Text of documents in, whether it speaks to whoever answers instead of to its readers.
 //!
-//! "Ignore all previous instructions" is nothing that a document says to a person. Such sentences are never quoted, and a
-//! prompt names the sources that have them. A rule of thumb, and not what safety rests on: a source is delimited, and an
+//! "Ignore all previous instructions" is nothing that a document says to a person. Such sentences are never quoted, and
+//! left out of prompts, which name the sources that had them. A rule of thumb, and not what safety rests on: a source is delimited, and an
 //! answer is checked and can't lead anywhere, whatever it was told. Pure.
 
 /// What tells somebody to do otherwise than told, or to be somebody else…

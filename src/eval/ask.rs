@@ -10,7 +10,9 @@ use futures::StreamExt;
 
 use super::case::{Case, Speaker};
 use super::record::CaseTimes;
-use crate::answer::{AnswerError, AnswerEvent, Answerer, CheckedClaim, Citation, Done, Outcome, Question, Turn};
+use crate::answer::{
+    AnswerError, AnswerEvent, Answerer, CheckedClaim, Citation, ClaimCounts, Done, Outcome, Question, Turn,
+};
 use crate::caller::{Caller, Collections};
 use crate::chat::{ChatError, Role, Sampling};
 use crate::document::{CollectionName, Hit, Passage};
@@ -38,7 +40,10 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) enum End {
     Answered,
-    Partial,
+    /// Not wholly. `admits`: it names what is missing, and says nothing that the documents don't bear out.
+    Partial {
+        admits: bool,
+    },
     Refused,
     /// No answer was recorded for its prompt.
     Stale(String),
@@ -137,11 +142,16 @@ impl Told {
         self.times.completion_tokens = done.usage.map(|usage| usage.completion_tokens);
         self.end = match done.outcome {
             Outcome::Answered => End::Answered,
-            Outcome::Partial => End::Partial,
+            Outcome::Partial => End::Partial { admits: admits(&done) },
             Outcome::Refused(_) => End::Refused,
         };
         self.nearest = done.nearest;
     }
+}
+
+fn admits(done: &Done) -> bool {
+    let ClaimCounts { partly, unsupported, .. } = done.claims;
+    !done.missing.is_empty() && partly + unsupported == 0
 }
 
 /// For a caller who may see nothing of it, a collection is not there: to them that is a refusal.

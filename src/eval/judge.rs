@@ -7,6 +7,7 @@ mod values;
 
 use std::collections::BTreeSet;
 
+use self::values::Known;
 use super::ask::{End, Told};
 use super::case::{Case, Fact, Gold, Speaker};
 use super::index::{Document, is_named};
@@ -33,7 +34,7 @@ impl Judge<'_> {
     pub(super) fn record(&self, case: &Case, told: &Told) -> CaseRecord {
         let (state, error, outcome) = match &told.end {
             End::Answered => (State::Done, None, Some("answered")),
-            End::Partial => (State::Done, None, Some("partial")),
+            End::Partial { .. } => (State::Done, None, Some("partial")),
             End::Refused => (State::Done, None, Some("refused")),
             End::Stale(why) => (State::Stale, Some(why.clone()), None),
             End::Errored(why) => (State::Errored, Some(why.clone()), None),
@@ -58,7 +59,11 @@ impl Judge<'_> {
             values: std::collections::BTreeMap::new(),
         };
         record.citations = self.citations(told, &record.claims);
-        record.values = values::of(case, &record, self.cites_a_source(case, told));
+        let known = Known {
+            cites_a_source: self.cites_a_source(case, told),
+            admits: matches!(told.end, End::Refused | End::Partial { admits: true }),
+        };
+        record.values = values::of(case, &record, known);
         record
     }
 

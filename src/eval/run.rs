@@ -54,6 +54,8 @@ pub struct Plan {
     pub gates: Option<Gates>,
     /// Where answers are recorded to.
     pub record: Option<PathBuf>,
+    /// Whether what is recorded there already is not asked again.
+    pub missing: bool,
     /// Sets that people labelled, for the scorer's own validation.
     pub labels: Vec<LabelledSet>,
     /// People's labels of answers to this suite.
@@ -127,9 +129,13 @@ pub async fn run(config: Config, mut plan: Plan, told: impl Fn(&str, usize, usiz
     told("indexing", 0, 1);
     let mut index = Index::open(config, &plan.suite.documents, &plan.out).await?;
     let recording = wire(&mut index, &plan)?;
+    let written = match &plan.chat {
+        ChatMode::Written { by_question, .. } => Some(canonical(by_question)?),
+        ChatMode::Extractive | ChatMode::Live | ChatMode::Replay(_) => None,
+    };
     let recorded = match &plan.chat {
         ChatMode::Replay(text) => Some(text.as_str()),
-        ChatMode::Extractive | ChatMode::Live | ChatMode::Written { .. } => None,
+        ChatMode::Extractive | ChatMode::Live | ChatMode::Written { .. } => written.as_deref(),
     };
     let fingerprint = fingerprint::of(&plan.suite, &index, (plan.chat.name(), recorded)).await?;
     let mut kept = Kept::open(&plan.out, &sha256(canonical(&fingerprint)?.as_bytes()))?;
@@ -203,11 +209,15 @@ fn wire(index: &mut Index, plan: &Plan) -> anyhow::Result<Option<Recording>> {
     }
     let Some(client) = client else { bail!("extractive answers need no recording: leave --record out") };
     let before = plan.record.as_deref().and_then(|path| std::fs::read_to_string(path).ok());
-    let recording = match before {
-        Some(text) => Recording::of(&Replay::read(&text).context("read what was recorded before")?),
-        None => Recording::default(),
+    let recording = match (before, &plan.chat) {
+        (Some(text), ChatMode::Live | ChatMode::Replay(_)) => {
+            Recording::of(&Replay::read(&text).context("read what was recorded before")?)
+        }
+        // What a person wrote is written anew as a whole.
+        (Some(_), ChatMode::Written { .. } | ChatMode::Extractive) | (None, _) => Recording::default(),
     };
-    answerer.chat = Some(client.recorded(recording.clone()));
+    let client = if plan.missing { client.remembering(recording.clone()) } else { client.recorded(recording.clone()) };
+    answerer.chat = Some(client);
     Ok(Some(recording))
 }
 

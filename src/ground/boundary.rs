@@ -108,7 +108,8 @@ pub(super) fn after_closers(text: &str, at: usize, ended: bool) -> Option<usize>
 
 /// Whether a sentence ends with the full stop (or the like) between `sentence` and `next`, the word after it.
 pub(super) fn is_boundary(sentence: &str, sign: &str, next: &str) -> bool {
-    let last = sentence.rsplit([' ', '\n', '\t', '(', '[', '"', '“', '—']).next().unwrap_or_default();
+    let said = without_marks(sentence);
+    let last = said.rsplit([' ', '\n', '\t', '(', '[', '"', '“', '—']).next().unwrap_or_default();
     let opener = next.trim_start_matches(['"', '“', '\'', '‘', '(', '*', '_', '[', '`', '#']);
     let starts_lower = opener.chars().next().is_some_and(char::is_lowercase);
     let quotes = sign.contains(['"', '”', '’', ')']);
@@ -137,6 +138,19 @@ pub(super) fn is_boundary(sentence: &str, sign: &str, next: &str) -> bool {
         return !quotes && last.chars().filter(|c| c.is_alphanumeric()).count() >= 3;
     }
     true
+}
+
+/// A sentence without the marks that it ends with: "… the port [1]" ends with "port".
+fn without_marks(sentence: &str) -> &str {
+    let mut rest = sentence.trim_end();
+    while let Some(at) = rest.rfind(['[', '【']) {
+        let (before, mark) = rest.split_at(at);
+        if marks::mark_length(mark) != mark.len() {
+            break;
+        }
+        rest = before.trim_end();
+    }
+    rest
 }
 
 /// A quotation is open at the end. One that is open for long was never one.
@@ -224,6 +238,8 @@ mod tests {
             ("the answer is no", "It"),
             ("it works", "you"),
             ("in 1940", "It"),
+            ("the file wins [1]", "cairn"),
+            ("the file wins [1, 2] [3]", "cairn"),
         ] {
             assert!(is_boundary(sentence, ".", next), "{sentence}. {next}");
         }

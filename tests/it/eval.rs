@@ -1,5 +1,7 @@
 //! `cairn eval` from the outside: suites, gates, baselines and recordings, by exit code and by report.
 
+mod handbook;
+
 use std::fs;
 use std::path::PathBuf;
 
@@ -43,7 +45,11 @@ async fn eval(sandbox: &Sandbox, arguments: &[&str]) -> Ended {
 
 /// `cairn eval run suite.toml --out NAME` and what else is said.
 async fn asked(sandbox: &Sandbox, out: &str, more: &[&str]) -> (Ended, Value) {
-    let ended = eval(sandbox, &[&["run", "suite.toml", "--out", out], more].concat()).await;
+    asked_of(sandbox, "suite.toml", out, more).await
+}
+
+async fn asked_of(sandbox: &Sandbox, suite: &str, out: &str, more: &[&str]) -> (Ended, Value) {
+    let ended = eval(sandbox, &[&["run", suite, "--out", out], more].concat()).await;
     let report = fs::read_to_string(sandbox.path(out).join("report.json")).unwrap_or_else(|_| "null".into());
     (ended, serde_json::from_str(&report).unwrap())
 }

@@ -5,6 +5,7 @@ mod answering;
 mod checking;
 mod ingesting;
 mod injecting;
+mod judging;
 mod keeping;
 mod prompting;
 mod queueing;

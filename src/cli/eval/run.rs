@@ -57,6 +57,9 @@ pub(in crate::cli) struct RunArgs {
     /// Record answers to this file
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Ask only what is not recorded there yet, and keep the rest
+    #[arg(long, requires = "record", conflicts_with = "answers")]
+    missing: bool,
     /// Answers that a person wrote (JSONL: id, answer), to be recorded for the prompts that their cases give
     #[arg(long, value_name = "FILE", requires = "record")]
     answers: Option<PathBuf>,
@@ -130,6 +133,7 @@ impl RunArgs {
             baseline: self.baseline.as_deref().map(Baseline::read).transpose()?,
             gates: self.gates.as_deref().map(Gates::read).transpose()?,
             record: self.record,
+            missing: self.missing,
             labels,
             own_labels: self.own_labels.as_deref().map(LabelledSet::read).transpose()?,
             judge: self.judge.then_some(self.judge_calls_max),

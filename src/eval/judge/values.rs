@@ -9,15 +9,24 @@ use crate::eval::wording::{is_exact, token_f1};
 
 use super::plain;
 
+/// What is known of an answer beside its record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    /// Whether a citation at least is from a document that answers the question.
+    pub(super) cites_a_source: bool,
+    /// Whether it says that the documents lack what is asked for, and nothing beyond them.
+    pub(super) admits: bool,
+}
+
 /// Every measure of a case that was asked. A case that errored has the worst of each that is meant for it.
-pub(super) fn of(case: &Case, record: &CaseRecord, cites_a_source: bool) -> BTreeMap<Measure, Measured> {
+pub(super) fn of(case: &Case, record: &CaseRecord, known: Known) -> BTreeMap<Measure, Measured> {
     let value = |measure| match record.state {
         State::Errored => match meant_for(measure, case) {
             None => Measured::Value(measure.worst()),
             Some(skip) => Measured::Skipped(skip),
         },
         State::Stale if !is_of_search(measure) => Measured::Skipped(Skip::Stale),
-        State::Done | State::Stale => of_one(measure, case, record, cites_a_source),
+        State::Done | State::Stale => of_one(measure, case, record, known),
     };
     Measure::ALL.into_iter().map(|measure| (measure, value(measure))).collect()
 }
@@ -63,10 +72,10 @@ fn meant_for(measure: Measure, case: &Case) -> Option<Skip> {
     }
 }
 
-fn of_one(measure: Measure, case: &Case, record: &CaseRecord, cites_a_source: bool) -> Measured {
+fn of_one(measure: Measure, case: &Case, record: &CaseRecord, known: Known) -> Measured {
     let refused = record.outcome.as_deref() == Some("refused");
-    // Who asks for what is not there is told so by a partial answer, too: it names what is missing.
-    let admits = refused || (!case.answerable && record.outcome.as_deref() == Some("partial"));
+    // Who asks for what is not there is told so by a partial answer, too, if it names what is missing.
+    let admits = refused || (!case.answerable && known.admits);
     let claims = || record.claims.len();
     let yes = |holds: bool| Measured::Value(if holds { Figure::ONE } else { Figure::ZERO });
     let is_scored = measure.is_scored();
@@ -110,7 +119,7 @@ fn of_one(measure: Measure, case: &Case, record: &CaseRecord, cites_a_source: bo
         }
         Measure::RightRefusals => yes(admits),
         Measure::WrongRefusals => yes(refused),
-        Measure::WrongAnswers => wrong_answer(case, record, admits, cites_a_source),
+        Measure::WrongAnswers => wrong_answer(case, record, admits, known.cites_a_source),
         Measure::RecallAt5 => recall(&record.sources, |gold| gold.rank.is_some_and(|rank| rank <= 5)),
         Measure::RecallAt10 => recall(&record.sources, |gold| gold.rank.is_some_and(|rank| rank <= 10)),
         Measure::PassageRecall => recall(&record.sources, |gold| gold.passage.is_some()),

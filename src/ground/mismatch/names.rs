@@ -29,12 +29,22 @@ pub(super) fn mismatches(pair: &Pair<'_>) -> Vec<Mismatch> {
         } else {
             continue;
         };
-        if !pair.is_known(at) || (kind == MismatchKind::Name && !is_name_known(pair, at, word)) {
+        if !pair.is_known(at)
+            || is_made_up(pair, word)
+            || (kind == MismatchKind::Name && !is_name_known(pair, at, word))
+        {
             found.push(Mismatch { kind, claim: word.span, evidence: None, sure: false });
         }
     }
     found.extend(replaced(pair, is_title));
     found
+}
+
+/// A name with an underline that no passage has as it is: of `key_path`, it says nothing that `key_file` and a path are
+/// there.
+fn is_made_up(pair: &Pair<'_>, word: &Word) -> bool {
+    let as_it_is = word.span.of(&pair.claim.text);
+    word.plain.contains('_') && !pair.passages.has(&word.stem) && !pair.passages.has_text(as_it_is)
 }
 
 /// A passage has the name, or another name for it: "CA" for "California". That "start" means the same as "jump" makes
