@@ -21,12 +21,12 @@ const CHUNKS_MAX: usize = 256;
 
 fn main() {
     let models_dir = Config::load(None, &[]).unwrap().models_dir;
-    Runtime::load(&models_dir).unwrap_or_else(|error| panic!("{error}"));
+    let onnx = Runtime::load(&models_dir).unwrap_or_else(|error| panic!("{error}"));
     let files = ModelFiles::find(&models_dir, "AllMiniLML6V2Q").unwrap_or_else(|error| panic!("{error}"));
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let ours = LocalEmbedder::start(&files, Prefixes::default(), threads).unwrap();
-    let mut theirs = fastembed_as_it_comes(&files.folder);
+    let mut theirs = fastembed_as_it_comes(&files.folder, &onnx);
     let texts = handbook_chunks(&ours);
 
     let (mut own, mut default) = (Vec::new(), Vec::new());
@@ -47,7 +47,7 @@ fn main() {
 }
 
 /// fastembed without settings: one model with all cores, unsorted batches of its default size, padded to the longest.
-fn fastembed_as_it_comes(folder: &Path) -> TextEmbedding {
+fn fastembed_as_it_comes(folder: &Path, onnx: &Runtime) -> TextEmbedding {
     let read = |file: &str| fs::read(folder.join(file)).unwrap();
     let tokenizer_files = TokenizerFiles {
         tokenizer_file: read("tokenizer.json"),
@@ -56,7 +56,8 @@ fn fastembed_as_it_comes(folder: &Path) -> TextEmbedding {
         tokenizer_config_file: read("tokenizer_config.json"),
     };
     let model = UserDefinedEmbeddingModel::new(read("model.onnx"), tokenizer_files).with_pooling(Pooling::Mean);
-    TextEmbedding::try_new_from_user_defined(model, InitOptionsUserDefined::new()).unwrap()
+    let options = InitOptionsUserDefined::new().with_environment(onnx.environment.clone());
+    TextEmbedding::try_new_from_user_defined(model, options).unwrap()
 }
 
 fn handbook_chunks(embedder: &LocalEmbedder) -> Vec<String> {

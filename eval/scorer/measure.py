@@ -52,17 +52,19 @@ def of_answers(dump, models, labels, split):
 def of_documents(dump, models, path):
     made = [json.loads(line) for line in open(path)]
     head, judged = labelled.judged(dump, made, models)
-    flagged, ruled = collections.defaultdict(list), collections.defaultdict(list)
+    flagged, ruled, contradicted = (collections.defaultdict(list) for _ in range(3))
     for row, result in zip(made, judged):
         use = labelled.checked(result["pieces"])
         kind, _, how = row["kind"].partition(": ")
         names = [kind] + [f"{kind}: {one}" for one in sorted(set(how.split("+"))) if one]
         for name in names:
             flagged[name].append(min(piece["score"] for piece in use) < head["threshold"])
-            ruled[name].append(any(piece["mismatches"] for piece in use))
-    print(f"## Claims made from documents, {pathlib.Path(path).name}\n\n| kind | n | flagged | a rule fired |\n|---|---|---|---|")
+            found = [kind for piece in use for kind in piece["mismatches"]]
+            ruled[name].append(any(kind != "Contradiction" for kind in found))
+            contradicted[name].append("Contradiction" in found)
+    print(f"## Claims made from documents, {pathlib.Path(path).name}\n\n| kind | n | flagged | a rule fired | contradicted |\n|---|---|---|---|---|")
     for kind in sorted(flagged):
-        print(f"| {kind} | {len(flagged[kind])} | {share(sum(flagged[kind]), len(flagged[kind]))} | {numpy.mean(ruled[kind]):.1%} |")
+        print(f"| {kind} | {len(flagged[kind])} | {share(sum(flagged[kind]), len(flagged[kind]))} | {numpy.mean(ruled[kind]):.1%} | {numpy.mean(contradicted[kind]):.1%} |")
     print()
 
 

@@ -45,6 +45,8 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 #[derive(Debug, Clone)]
 pub struct Runtime {
     pub library: PathBuf,
+    /// For sessions beside ours.
+    pub environment: Environment,
 }
 
 impl Runtime {
@@ -65,12 +67,16 @@ impl Runtime {
         let unusable = |error: &dyn std::fmt::Display| {
             EmbedError::Unusable(format!("ONNX Runtime can't be used: {error}; it must be 1.24 or newer: {HOW_TO_GET}"))
         };
-        let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
-        if environment.is_none() {
-            let builder = ort::init_from(&library).map_err(|error| unusable(&error))?;
-            *environment = Some(builder.with_telemetry(false).build().map_err(|error| unusable(&error))?);
-        }
-        Ok(Self { library })
+        let mut known = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let environment = match known.as_ref() {
+            Some(environment) => environment.clone(),
+            None => {
+                let builder = ort::init_from(&library).map_err(|error| unusable(&error))?;
+                builder.with_telemetry(false).build().map_err(|error| unusable(&error))?
+            }
+        };
+        *known = Some(environment.clone());
+        Ok(Self { library, environment })
     }
 }
 

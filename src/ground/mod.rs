@@ -37,8 +37,8 @@ const SHIPPED: &str = include_str!("data/model.json");
 
 /// Where a rule fired that decides, the score is at most this share of the threshold, whatever else is said.
 const RULED_SHARE_MAX: f32 = 0.7;
-/// From this logit down, the other model's word is a finding of its own.
-const CONTRADICTED_MAX: f32 = -1.0;
+/// From this logit down, the other model's word is a finding of its own: of 1,674 such claims, out of fold, 77 % were wrong.
+const CONTRADICTED_MAX: f32 = -1.5;
 
 /// What is to be made of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

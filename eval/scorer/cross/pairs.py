@@ -1,7 +1,7 @@
 """Turns labelled answers and made records into pairs (claim, evidence) for the cross-encoder.
 
 In:  the folder of labels (`claims.jsonl`, `contexts.jsonl`) and/or files of corrupt.py.
-Out: JSON lines {"id", "bag", "source", "split", "group", "at", "claim", "evidence", "label", "spans", "kind", "features"}.
+Out: JSON lines {"id", "bag", "source", "split", "group", "at", "claim", "evidence", "label", "spans", "kind"}.
      `bag` names the answer that a sentence belongs to; `label` is null where only the whole answer is known to be
      unsupported; `group` (the context) is what folds are cut by.
 """
@@ -13,7 +13,7 @@ import random
 import re
 
 import text
-from corrupt import Doc, World, break_one, is_prose, reword, wrong_spans
+from corrupt import Doc, World, break_one, reword, wrong_spans
 from tokenizers import Tokenizer
 from wordnet import WordNet
 
@@ -144,8 +144,7 @@ def main():
                         put(
                             id=f"{row['id']}#whole", bag=f"{row['id']}#whole", source=row["source"], split=row["split"], group=key,
                             at=-1, claim=row["answer"], evidence=" ".join(choose(evidence, row["answer"], count)),
-                            label=int(row["supported"]), spans=[] if row["supported"] else None, kind="whole", features=None,
-                            span=None,
+                            label=int(row["supported"]), spans=[] if row["supported"] else None, kind="whole",
                         )  # fmt: skip
                     for at, ((start, end), (label, spans)) in enumerate(zip(pieces, labels)):
                         claim = row["answer"][start:end]
@@ -153,7 +152,7 @@ def main():
                         base = {"bag": row["id"], "source": row["source"], "split": row["split"], "group": key, "at": at}
                         put(
                             id=f"{row['id']}#{at}", **base, claim=claim, evidence=" ".join(chosen), label=label, spans=spans,
-                            kind="person", answer_supported=row["supported"], features=text.coverage_features(claim, evidence, chosen), span=[start, end],
+                            kind="person",
                         )  # fmt: skip
                         if not args.augment or row["split"] != "train" or label != 1 or len(claim.split()) < 4:
                             continue
@@ -172,7 +171,7 @@ def main():
                             put(
                                 id=f"{row['id']}#{at}/{new_kind}", **{**base, "bag": f"{row['id']}#{at}/{new_kind}"}, claim=new,
                                 evidence=" ".join(choose(evidence, new, count)), label=new_label, spans=new_spans,
-                                kind=new_kind, features=None, span=None,
+                                kind=new_kind,
                             )  # fmt: skip
         for path in args.made:
             with open(path, encoding="utf-8") as file:
@@ -190,7 +189,6 @@ def main():
                 put(
                     id=name, bag=name, source="made", split="train", group=record["doc"], at=0, claim=record["claim"],
                     evidence=" ".join(chosen), label=record["label"], spans=record["spans"], kind=record["kind"],
-                    features=text.coverage_features(record["claim"], evidence, chosen), span=None,
                 )  # fmt: skip
         flush()
     print(total, "pairs")

@@ -1,6 +1,6 @@
-"""Sentences, terms and the choice of evidence: shared by every script here.
+"""Sentences, terms and the choice of evidence, for the pairs to train on.
 
-The product does the same in its own language, so the rules are few and free of tables:
+cairn itself chooses much the same in `src/ground/beside.rs`. Here the rules are few and free of tables:
 
 * `sentences` cuts text into sentences (lines first, then `.`, `!`, `?` before a capital, digit or quote).
 * `terms` are lower-case words without stop words, cut to a stem by dropping common endings.
@@ -140,28 +140,3 @@ class Evidence:
                     chosen.append(at)
                     left -= self.cost[at] + 1
         return [self.texts[at] for at in sorted(chosen)]
-
-
-def coverage_features(claim, evidence, chosen):
-    """Plain lexical features of a claim, used to see what the model adds to them."""
-    tokens = terms(claim)
-    if not tokens:
-        return [1.0, 1.0, 1.0, 0.0, 1.0, 1.0]
-    seen = set().union(*(set(terms(u)) for u in chosen)) if chosen else set()
-    anywhere = evidence.where
-    weight = [evidence.idf(t) for t in tokens]
-    total = sum(weight)
-    cov_idf = sum(w for t, w in zip(tokens, weight) if t in seen) / total
-    cov_uni = sum(t in seen for t in tokens) / len(tokens)
-    cov_any = sum(w for t, w in zip(tokens, weight) if t in anywhere) / total
-    missing = sum(w for t, w in zip(tokens, weight) if t not in anywhere)
-    raw = words(claim)
-    bigrams = list(zip(raw, raw[1:]))
-    have = set()
-    for unit in chosen:
-        w = words(unit)
-        have.update(zip(w, w[1:]))
-    cov_bi = sum(b in have for b in bigrams) / len(bigrams) if bigrams else 1.0
-    numbers = [t for t in tokens if t[0].isdigit()]
-    cov_num = sum(n in seen for n in numbers) / len(numbers) if numbers else 1.0
-    return [cov_uni, cov_idf, cov_any, missing, cov_bi, cov_num]
