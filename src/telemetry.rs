@@ -82,6 +82,9 @@ fn describe() {
     for rare in ["cairn_passages_unverified_total", "cairn_answer_fallbacks_total"] {
         metrics::counter!(rare).increment(0); // An alert needs the 0 before the 1.
     }
+    for reason in ["late", "unclear", "unavailable", "prompt"] {
+        metrics::counter!("cairn_judge_failures_total", "reason" => reason).increment(0);
+    }
     describe_histogram!(
         "cairn_answer_first_token_seconds",
         Unit::Seconds,

@@ -6,9 +6,12 @@
 //! No sentence is shown before it is checked. What becomes of one that is not borne out is the [`Policy`]'s to say.
 //! However the text is cut on its way in, the same comes out.
 
+mod evidence;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+pub(super) use self::evidence::{citation, quoted_claim, whole_text};
 use super::REFUSAL;
 use super::cite::{self, Edit, Edited, Mark};
 use super::event::{AnswerEvent, CheckedClaim, Citation, ClaimCounts, Evidence, Finding, MarkCounts, Outcome, Reason};
@@ -453,53 +456,6 @@ fn mark_place(text: &str, sentence: Span) -> usize {
 fn is_refusal(text: &str) -> bool {
     let plain = |text: &str| text.trim().trim_end_matches('.').replace('’', "'").to_lowercase();
     plain(text) == plain(REFUSAL)
-}
-
-/// A source as a mark cites it. `words`: bytes of the chunk's text; all of it where there are none.
-pub(super) fn citation(source: &Passage, words: Option<Span>, mark: Span) -> Citation {
-    let hit = &source.hit;
-    let Evidence { number, document, external_id, title, page, headings, span, quote, .. } =
-        evidence(source, words.unwrap_or(Span { start: 0, end: hit.chunk.text.len() }));
-    let also_in = source.also_in.clone();
-    Citation { number, mark, document, external_id, title, page, headings, span, quote, also_in }
-}
-
-fn evidence(source: &Passage, words: Span) -> Evidence {
-    let hit = &source.hit;
-    let start = hit.chunk.span.start;
-    Evidence {
-        number: source.number,
-        document: hit.document,
-        version: hit.version,
-        external_id: hit.external_id.clone(),
-        title: hit.title.clone(),
-        page: hit.chunk.page,
-        headings: hit.chunk.headings.clone(),
-        span: Span { start: start + words.start, end: start + words.end },
-        quote: words.of(&hit.chunk.text).to_owned(),
-    }
-}
-
-/// A quotation is its own evidence.
-pub(super) fn quoted_claim(span: Span, source: &Passage, words: Span) -> CheckedClaim {
-    CheckedClaim {
-        span,
-        verdict: Verdict::Supported,
-        score: 1.0,
-        coverage: 1.0,
-        entailment: None,
-        evidence: vec![evidence(source, words)],
-        findings: Vec::new(),
-    }
-}
-
-/// What a claim may rest on: the head of a table that the passage has rows of counts too.
-pub(super) fn whole_text(passage: &Passage) -> String {
-    let chunk = &passage.hit.chunk;
-    match &chunk.table_head {
-        Some(head) => format!("{head}\n{}", chunk.text),
-        None => chunk.text.clone(),
-    }
 }
 
 #[cfg(test)]
