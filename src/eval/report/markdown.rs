@@ -5,9 +5,7 @@
 
 use super::order::{Concern, Seen, seen};
 use super::shown::{self, Channel};
-use crate::eval::record::{
-    ClaimVerdict, Comparison, Difference, Fingerprint, GateRecord, Metric, Report, Ruling, State,
-};
+use crate::eval::record::{ClaimVerdict, Comparison, Difference, Fingerprint, GateRecord, Metric, Report, Ruling};
 
 /// A comment on GitHub has room for 65,536 characters.
 const CHARS_MAX: usize = 59_000;
@@ -165,9 +163,7 @@ fn case(seen: &Seen<'_>) -> String {
     for value in seen.changed.iter().flat_map(|changed| &changed.worsened) {
         text.push_str(&format!("  - `{}`\n", shown::moved(value)));
     }
-    if case.state != State::Done {
-        text.push_str(&format!("  - {}\n", bounded(case.error.as_deref().unwrap_or("it did not come to an end"))));
-    }
+    text.push_str(&seen.why().iter().map(|why| format!("  - {}\n", bounded(why))).collect::<String>());
     for leak in &case.leaks {
         text.push_str(&format!("  - leaks “{}” in its {}\n", bounded(&leak.text), leak.place.name()));
     }
@@ -333,17 +329,20 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser};
 
     use super::*;
-    use crate::eval::record::tests::{example, example_case};
-    use crate::eval::record::{CaseRecord, ChangedCase, ChangedValue, Figure, Measure};
+    use crate::eval::record::tests::{example, example_case, example_comparison};
+    use crate::eval::record::{Asked, CaseRecord, Slice};
 
     /// What a reader sees, without any markup.
     fn read(markdown: &str) -> String {
-        let events = Parser::new_ext(markdown, Options::ENABLE_TABLES).map(|event| match event {
-            Event::Text(text) | Event::Code(text) => text.to_string(),
-            Event::End(_) | Event::SoftBreak => "\n".to_owned(),
-            _ => String::new(),
-        });
-        events.collect()
+        let mut text = String::new();
+        for event in Parser::new_ext(markdown, Options::ENABLE_TABLES) {
+            if let Event::Text(said) | Event::Code(said) = &event {
+                text.push_str(said);
+            } else if matches!(event, Event::End(_) | Event::SoftBreak) {
+                text.push('\n');
+            }
+        }
+        text
     }
 
     #[test]
@@ -377,21 +376,14 @@ mod tests {
         let cases: Vec<CaseRecord> = (0..2000)
             .map(|n| CaseRecord {
                 id: format!("case-{n}"),
-                asked: crate::eval::record::Asked { question: long.clone(), ..example_case().asked },
+                asked: Asked { question: long.clone(), ..example_case().asked },
                 ..example_case()
             })
             .collect();
         let mut report = Report { cases, reasons: vec![long.clone(); 300], ..example() };
-        report.slices = (0..5000)
-            .map(|n| crate::eval::record::Slice { tag: format!("tag-{n}"), cases: 1, metrics: report.metrics.clone() })
-            .collect();
-        let mut compared = crate::eval::report::html::tests::compared();
-        compared.changed = vec![ChangedCase {
-            id: "case-7".into(),
-            worsened: vec![ChangedValue { measure: Measure::FactRecall, before: Figure::ONE, now: Figure::ZERO }],
-            improved: Vec::new(),
-        }];
-        report.comparison = Some(compared);
+        report.slices =
+            (0..5000).map(|n| Slice { tag: format!("tag-{n}"), cases: 1, metrics: report.metrics.clone() }).collect();
+        report.comparison = Some(example_comparison("case-7"));
         let text = markdown(&report);
         assert!(text.chars().count() < 60_000, "{}", text.chars().count());
         let (worse, faulty) = (text.find("case-7**").unwrap(), text.find("case-0**").unwrap());

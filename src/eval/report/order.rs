@@ -2,7 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::shown;
 use crate::eval::record::{CaseRecord, ChangedCase, ChangedValue, ClaimRecord, Measure, Report, Ruling, State};
+
+/// Of an error's text in a line.
+const WHY_CHARS_MAX: usize = 600;
 
 /// Why a case deserves to be read. The gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,6 +114,34 @@ impl Seen<'_> {
             if value.measure.is_binary() { loss * 100.0 } else { loss }
         };
         self.changed.map_or(0.0, |changed| changed.worsened.iter().map(lost).sum())
+    }
+
+    /// In a few words, why somebody should look.
+    pub(super) fn why(&self) -> Vec<String> {
+        let case = self.case;
+        let mut why: Vec<String> = self.breaks.iter().map(|name| name.replace('_', " ")).collect();
+        let is_worst = |measure: Measure| case.value(measure) == Some(measure.worst());
+        if case.state == State::Done {
+            let ungrounded = case.ungrounded().count();
+            if ungrounded > 0 {
+                why.push(format!("{} not supported", shown::count(ungrounded, "claim")));
+            }
+            let named = [
+                (Measure::WrongRefusals, "refused, and the documents do answer"),
+                (Measure::RightRefusals, "answered, and the documents don't answer"),
+                (Measure::FactRecall, "none of the facts"),
+            ];
+            why.extend(named.iter().filter(|(measure, _)| is_worst(*measure)).map(|(_, said)| (*said).to_owned()));
+            if is_worst(Measure::WrongAnswers) && !is_worst(Measure::RightRefusals) {
+                why.push("wrong answer".to_owned());
+            }
+        } else {
+            why.push(shown::bounded(
+                &shown::one_line(case.error.as_deref().unwrap_or("it did not end")),
+                WHY_CHARS_MAX,
+            ));
+        }
+        why
     }
 
     /// The claim that is least borne out, of those that are not supported.

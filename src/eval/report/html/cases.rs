@@ -19,7 +19,7 @@ const LINE_CHARS_MAX: usize = 600;
 /// Cases that are open when the page is opened: the first of those that somebody should look at.
 const OPEN_MAX: usize = 3;
 /// So much text is shown of cases, the gravest first; of the others, their line alone.
-const CASES_BYTES_MAX: usize = 24 << 20;
+const CASES_BYTES_MAX: usize = 12 << 20;
 
 /// The groups of cases, each with its cases.
 pub(super) fn cases(report: &Report, seen: &[Seen<'_>]) -> Value {
@@ -76,7 +76,7 @@ fn case(seen: &Seen<'_>, is_whole: bool, is_open: bool) -> Value {
         is_done => case.state == State::Done,
         question => question(case),
         tags => &case.tags,
-        why => why(seen),
+        why => seen.why(),
         worsened => moved(seen.changed.map(|changed| changed.worsened.as_slice())),
         improved => moved(seen.changed.map(|changed| changed.improved.as_slice())),
         body => is_whole.then(|| body(case)),
@@ -85,31 +85,6 @@ fn case(seen: &Seen<'_>, is_whole: bool, is_open: bool) -> Value {
 
 fn moved(values: Option<&[ChangedValue]>) -> Vec<String> {
     values.unwrap_or_default().iter().map(shown::moved).collect()
-}
-
-/// In a few words, why somebody should look.
-fn why(seen: &Seen<'_>) -> Vec<String> {
-    let case = seen.case;
-    let mut why: Vec<String> = seen.breaks.iter().map(|name| name.replace('_', " ")).collect();
-    let is_worst = |measure: Measure| case.value(measure) == Some(measure.worst());
-    if case.state == State::Done {
-        let ungrounded = case.ungrounded().count();
-        if ungrounded > 0 {
-            why.push(format!("{} not supported", shown::count(ungrounded, "claim")));
-        }
-        let named = [
-            (Measure::WrongRefusals, "refused, and the documents do answer"),
-            (Measure::RightRefusals, "answered, and the documents don't answer"),
-            (Measure::FactRecall, "none of the facts"),
-        ];
-        why.extend(named.iter().filter(|(measure, _)| is_worst(*measure)).map(|(_, said)| (*said).to_owned()));
-        if is_worst(Measure::WrongAnswers) && !is_worst(Measure::RightRefusals) {
-            why.push("wrong answer".to_owned());
-        }
-    } else {
-        why.push(shown::bounded(&shown::one_line(case.error.as_deref().unwrap_or("it did not end")), LINE_CHARS_MAX));
-    }
-    why
 }
 
 fn body(case: &CaseRecord) -> Value {

@@ -95,7 +95,8 @@ fn tiles(report: &Report, seen: &[Seen<'_>]) -> Vec<Value> {
     if !report.gates.is_empty() {
         let passed = report.gates.iter().filter(|gate| gate.ruling == Ruling::Pass).count();
         let held = report.invariants.iter().filter(|held| held.ruling == Ruling::Pass).count();
-        let more = format!("{held} of {} invariants hold", report.invariants.len());
+        let all = report.invariants.len();
+        let more = if all == 0 { String::new() } else { format!("{held} of {all} invariants hold") };
         tiles.push(context! { name => "Gates passed", value => format!("{passed} of {}", report.gates.len()), more });
     }
     let headline = report.metrics.iter().find(|metric| metric.measure == Measure::UngroundedAnswers);
@@ -159,8 +160,9 @@ fn gate(gate: &GateRecord, comparison: Option<&Comparison>, axis: Axis) -> Value
     facts.extend(gate.margin.map(|margin| format!("margin {}", shown::size(measure, margin.get()))));
     let needed = gate.detectable.filter(|_| gate.margin.is_some());
     facts.extend(needed.map(|least| format!("shows {} or more", shown::size(measure, least.get()))));
-    facts.extend(gate.p_adjusted.map(|p| format!("{} after Holm", shown::p(p))));
-    let on_inconclusive = (gate.ruling == Ruling::Inconclusive).then(|| match gate.on_inconclusive {
+    let tested = gate.p_adjusted.filter(|_| gate.margin.is_some());
+    facts.extend(tested.map(|p| format!("{} after Holm", shown::p(p))));
+    let on_inconclusive = (gate.ruling == Ruling::Inconclusive).then_some(match gate.on_inconclusive {
         OnInconclusive::Block => "set to block",
         OnInconclusive::Warn => "set to let through",
         OnInconclusive::Escalate => "set to escalate",

@@ -23,6 +23,9 @@ impl Axis {
             from = from.min(value);
             to = to.max(value);
         }
+        if from > to {
+            return Self::WHOLE;
+        }
         let span = (to - from).max(SPAN_MIN);
         let step = if span <= 0.25 { 0.05 } else { 0.1 };
         // A little room, so that no mark stands at the very end unless the measure ends there.
