@@ -110,6 +110,12 @@ async fn every_form_of_a_report_is_written_and_is_the_same_bytes_but_for_its_tim
     }
     let left: Vec<_> = fs::read_dir(sandbox.path("one")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".part")), "{left:?}");
+    let mut reader = python("junit.py");
+    reader.arg(sandbox.path("one").join("junit.xml"));
+    let counted = run(reader).await;
+    assert_eq!(counted.code, Some(0), "{counted:?}");
+    assert_eq!(counted.json()["gates"], json!([2, 0, 0, 0]));
+    assert_eq!(counted.json()["right_refusals"], json!([4, 0, 0, 2]), "two cases are answerable");
     let again = eval(&sandbox, &["report", "one/report.json", "--out", "again"]).await;
     assert_eq!(again.code, Some(0), "{again:?}");
     for form in ["report.json", "junit.xml", "summary.md", "report.html"] {

@@ -17,19 +17,19 @@ const TEXT_CHARS_MAX: usize = 400;
 
 /// The summary's text.
 pub fn markdown(report: &Report) -> String {
-    let mut page = Page { text: String::new(), left_out: 0 };
-    page.add(&head(report));
-    page.add(&gates(report));
-    page.add(&broken(report));
-    for section in cases(report) {
-        page.add(&section);
+    let mut page = Page { text: String::new(), left_out: Vec::new() };
+    page.add("the verdict", &head(report));
+    page.add("gates", &gates(report));
+    page.add("what must hold", &broken(report));
+    for (title, section) in cases(report) {
+        page.add(title, &section);
     }
-    page.add(&metrics(report));
-    page.add(&scorer(report));
-    page.add(&slices(report));
-    page.add(&measured(report));
-    if page.left_out > 0 {
-        let sections = shown::count(page.left_out, "section");
+    page.add("all figures", &metrics(report));
+    page.add("the scorer's own test", &scorer(report));
+    page.add("slices", &slices(report));
+    page.add("what was measured", &measured(report));
+    if !page.left_out.is_empty() {
+        let sections = page.left_out.join(", ");
         page.text.push_str(&format!("\nLeft out here for want of room, and in `report.html`: {sections}.\n"));
     }
     page.text.push_str(&times(report));
@@ -39,14 +39,15 @@ pub fn markdown(report: &Report) -> String {
 /// What fits.
 struct Page {
     text: String,
-    left_out: usize,
+    /// By name.
+    left_out: Vec<&'static str>,
 }
 
 impl Page {
-    fn add(&mut self, section: &str) {
+    fn add(&mut self, name: &'static str, section: &str) {
         let length = self.text.chars().count() + section.chars().count();
         if length > CHARS_MAX - CHARS_KEPT {
-            self.left_out += 1;
+            self.left_out.push(name);
         } else {
             self.text.push_str(section);
         }
@@ -143,16 +144,17 @@ fn broken(report: &Report) -> String {
 }
 
 /// The cases that somebody should look at, the gravest first: a section each concern.
-fn cases(report: &Report) -> Vec<String> {
+fn cases(report: &Report) -> Vec<(&'static str, String)> {
     let all = seen(report);
     let grave = Concern::ALL.into_iter().filter(|concern| concern.is_grave());
     let section = |concern: Concern| {
         let of: Vec<&Seen<'_>> = all.iter().filter(|seen| seen.concern == concern).collect();
         if of.is_empty() {
-            return String::new();
+            return (concern.title(), String::new());
         }
         let lines: String = of.iter().take(CASES_MAX).map(|seen| case(seen)).collect();
-        format!("\n### {} ({})\n\n{lines}{}", concern.title(), of.len(), more(of.len(), CASES_MAX, "case"))
+        let more = more(of.len(), CASES_MAX, "case");
+        (concern.title(), format!("\n### {} ({})\n\n{lines}{more}", concern.title(), of.len()))
     };
     grave.map(section).collect()
 }
@@ -390,6 +392,6 @@ mod tests {
         assert!(worse < faulty, "regressions first");
         assert!(text.contains("and 1,974 more cases in `report.html`"), "{text}");
         assert!(text.contains("and 290 more reasons in `report.html`"), "{text}");
-        assert!(text.contains("Left out here for want of room, and in `report.html`: 1 section."), "{text}");
+        assert!(text.contains("Left out here for want of room, and in `report.html`: slices."), "{text}");
     }
 }

@@ -127,8 +127,8 @@ impl Seen<'_> {
                 why.push(format!("{} not supported", shown::count(ungrounded, "claim")));
             }
             let named = [
-                (Measure::WrongRefusals, "refused, and the documents do answer"),
-                (Measure::RightRefusals, "answered, and the documents don't answer"),
+                (Measure::WrongRefusals, "the documents do answer this"),
+                (Measure::RightRefusals, "the documents don't answer this"),
                 (Measure::FactRecall, "none of the facts"),
             ];
             why.extend(named.iter().filter(|(measure, _)| is_worst(*measure)).map(|(_, said)| (*said).to_owned()));
