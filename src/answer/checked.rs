@@ -410,7 +410,7 @@ impl Gate {
     /// The words of a document at a place in a passage. None: they are not the document's own, but head a table.
     fn evidence(&self, place: Place) -> Option<Evidence> {
         let words = self.within(place)?;
-        Some(evidence(self.sources.get(place.passage)?, words))
+        Some(evidence::evidence(self.sources.get(place.passage)?, words))
     }
 }
 

@@ -7,6 +7,7 @@ mod measures;
 mod progress;
 mod retrieval;
 mod run;
+mod written;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ pub(super) enum EvalCommand {
     Run(run::RunArgs),
     /// Make the baseline of a run's report, and write down why
     Rebaseline(run::RebaselineArgs),
+    /// Draw the page and the summaries of a run's report anew
+    Report(written::ReportArgs),
     /// Measure search on a BEIR folder or a SQuAD file
     Retrieval(retrieval::RetrievalArgs),
     /// Score answers that any system made
@@ -52,7 +55,7 @@ impl EvalCommand {
             }
             Self::Selftest(args) => fixed(&args.suite),
             Self::Calibrate(args) => fixed(&args.suite),
-            Self::Rebaseline(_) | Self::Retrieval(_) | Self::Score(_) => Ok(Vec::new()),
+            Self::Rebaseline(_) | Self::Report(_) | Self::Retrieval(_) | Self::Score(_) => Ok(Vec::new()),
         }
     }
 }
@@ -62,6 +65,7 @@ pub(super) async fn run(command: EvalCommand, config: Config) -> ExitCode {
         match command {
             EvalCommand::Run(args) => run::run(args, config).await,
             EvalCommand::Rebaseline(args) => run::rebaseline(&args),
+            EvalCommand::Report(args) => written::run(args).await,
             EvalCommand::Retrieval(args) => retrieval::run(args, config).await,
             EvalCommand::Score(args) => measures::score(args, config).await,
             EvalCommand::Selftest(args) => measures::selftest(args, config).await,

@@ -87,6 +87,48 @@ async fn a_suite_that_is_run_twice_gives_the_same_report_and_passes() {
     assert!(!one.contains(sandbox.docs().to_str().unwrap()), "a report names no machine's folders");
 }
 
+/// A form of a report without what the clock said.
+fn without_times(form: &str, text: &str) -> String {
+    let between = |from: &str, to: &str| {
+        let (before, rest) = text.split_once(from).unwrap_or_else(|| panic!("{form} has no {from}"));
+        format!("{before}{}", rest.split_once(to).unwrap().1)
+    };
+    match form {
+        "junit.xml" => between(" time=\"", "\">"),
+        "summary.md" => between("\n<sub>", "</sub>\n"),
+        "report.html" => between("<!-- times -->", "<!-- /times -->"),
+        _ => panic!("{form} is no form"),
+    }
+}
+
+#[tokio::test]
+async fn every_form_of_a_report_is_written_and_is_the_same_bytes_but_for_its_times() {
+    let sandbox = with_suite();
+    let gates = ["--gates", "gates.toml", "--chat", "extractive"];
+    let (ended, _) = asked(&sandbox, "one", &gates).await;
+    asked(&sandbox, "two", &gates).await;
+    let read = |out: &str, form: &str| fs::read_to_string(sandbox.path(out).join(form)).unwrap();
+    for form in ["junit.xml", "summary.md", "report.html"] {
+        assert!(ended.stdout.contains(&format!("written: one/{form}")), "{ended:?}");
+        let (one, two) = (without_times(form, &read("one", form)), without_times(form, &read("two", form)));
+        assert_eq!(one, two, "{form}");
+        assert!(one.contains("Which port") || form != "report.html", "{one}");
+    }
+    let left: Vec<_> = fs::read_dir(sandbox.path("one")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().ends_with(".part")), "{left:?}");
+    let mut reader = python("junit.py");
+    reader.arg(sandbox.path("one").join("junit.xml"));
+    let counted = run(reader).await;
+    assert_eq!(counted.code, Some(0), "{counted:?}");
+    assert_eq!(counted.json()["gates"], json!([2, 0, 0, 0]));
+    assert_eq!(counted.json()["right_refusals"], json!([4, 0, 0, 2]), "two cases are answerable");
+    let again = eval(&sandbox, &["report", "one/report.json", "--out", "again"]).await;
+    assert_eq!(again.code, Some(0), "{again:?}");
+    for form in ["report.json", "junit.xml", "summary.md", "report.html"] {
+        assert_eq!(read("again", form), read("one", form), "{form} is made of report.json and of nothing else");
+    }
+}
+
 #[tokio::test]
 async fn a_run_that_was_killed_goes_on_with_the_cases_that_are_left() {
     let sandbox = with_suite();

@@ -11,17 +11,17 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 use super::progress::Progress;
+use super::written;
 use crate::chat::replay::Head;
 use crate::config::Config;
 use crate::eval::baseline::Baseline;
 use crate::eval::gates::Gates;
-use crate::eval::record::{JudgeRecord, Report, Ruling, canonical};
+use crate::eval::record::{JudgeRecord, Report, Ruling};
 use crate::eval::run::{self, ChatMode, Plan, Reserve};
 use crate::eval::selftest::LabelledSet;
 use crate::eval::suite::Suite;
+use crate::tasks::blocking;
 
-/// What the report is called in the output folder.
-const REPORT: &str = "report.json";
 /// Reasons and cases that are printed; the report has all.
 const SHOWN_MAX: usize = 20;
 /// What written answers are recorded as, where nothing else is said.
@@ -161,15 +161,15 @@ fn written(suite: &Suite, text: &str, config: &Config) -> anyhow::Result<ChatMod
 
 pub(super) async fn run(args: RunArgs, config: Config) -> anyhow::Result<ExitCode> {
     let plan = args.plan(&config)?;
-    let path = plan.out.join(REPORT);
+    let out = plan.out.clone();
     announce(&plan);
     let progress = Progress::new();
     let report = run::run(config, plan, |what, done, all| progress.at(what, done, all)).await?;
     progress.clear();
-    let part = path.with_extension("part");
-    fs::write(&part, canonical(&report)?).with_context(|| format!("write {}", part.display()))?;
-    fs::rename(&part, &path).with_context(|| format!("write {}", path.display()))?;
-    print(&report, &path, &mut io::stdout())?;
+    let (report, written) = blocking(move || written::write(&report, &out).map(|written| (report, written))).await??;
+    print(&report, &mut io::stdout())?;
+    written::print(&written, &mut io::stdout())?;
+    writeln!(io::stdout(), "{}", report.ruling.name())?;
     Ok(ExitCode::from(report.exit_code))
 }
 
@@ -183,7 +183,7 @@ fn announce(plan: &Plan) {
     }
 }
 
-fn print(report: &Report, path: &Path, out: &mut impl Write) -> io::Result<()> {
+fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
     let counts = &report.counts;
     let asked = counts.done + counts.errored + counts.stale;
     writeln!(
@@ -227,7 +227,7 @@ fn print(report: &Report, path: &Path, out: &mut impl Write) -> io::Result<()> {
     for reason in report.reasons.iter().take(SHOWN_MAX) {
         writeln!(out, "because: {reason}")?;
     }
-    writeln!(out, "{}: {}", report.ruling.name(), path.display())
+    Ok(())
 }
 
 /// A second scorer, in a line.

@@ -51,6 +51,35 @@ pub(crate) fn example() -> Report {
     }
 }
 
+/// A comparison in which this case got worse.
+pub(crate) fn example_comparison(id: &str) -> Comparison {
+    let change = ChangedValue { measure: Measure::FactRecall, before: Figure::ONE, now: Figure::ZERO };
+    let gain = Estimate { value: Figure::new(-0.5).unwrap(), low: Figure::new(-0.75).unwrap(), high: Figure::ZERO };
+    Comparison {
+        baseline: BaselineRecord {
+            sha256: "0".repeat(64),
+            fingerprint: Fingerprint { config: "other settings".into(), ..example().fingerprint },
+            rebaselined: vec![Rebaselined { reason: "the first".into(), before: None }],
+        },
+        alpha: Figure::new(0.025).unwrap(),
+        result_of_build: 2,
+        differences: vec![Difference {
+            measure: Measure::FactRecall,
+            slice: None,
+            cases: 2,
+            baseline: Figure::ONE,
+            run: Figure::new(0.5).unwrap(),
+            gain,
+            test: Test::SignFlipPermutation,
+            p: Figure::new(0.04).unwrap(),
+            p_adjusted: None,
+            improved: 0,
+            worsened: 1,
+        }],
+        changed: vec![ChangedCase { id: id.into(), worsened: vec![change], improved: Vec::new() }],
+    }
+}
+
 pub(crate) fn example_case() -> CaseRecord {
     CaseRecord {
         id: "port".into(),
