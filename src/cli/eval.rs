@@ -3,6 +3,7 @@
 //! Exit codes: 0 pass, 1 fail, 2 could not run or underpowered, 3 the scorer failed its own validation, 4 inconclusive
 //! and set to block.
 
+mod generate;
 mod measures;
 mod progress;
 mod retrieval;
@@ -36,6 +37,8 @@ pub(super) enum EvalCommand {
     Selftest(measures::SelftestArgs),
     /// Fit what is refused to a suite's cases
     Calibrate(measures::CalibrateArgs),
+    /// Make cases from documents
+    Generate(generate::GenerateArgs),
 }
 
 impl EvalCommand {
@@ -52,6 +55,7 @@ impl EvalCommand {
             }
             Self::Selftest(args) => fixed(&args.suite),
             Self::Calibrate(args) => fixed(&args.suite),
+            Self::Generate(args) => args.suite.as_deref().map_or_else(|| Ok(Vec::new()), fixed),
             Self::Rebaseline(_) | Self::Retrieval(_) | Self::Score(_) => Ok(Vec::new()),
         }
     }
@@ -66,6 +70,7 @@ pub(super) async fn run(command: EvalCommand, config: Config) -> ExitCode {
             EvalCommand::Score(args) => measures::score(args).await,
             EvalCommand::Selftest(args) => measures::selftest(args, config).await,
             EvalCommand::Calibrate(args) => measures::calibrate(args, config).await,
+            EvalCommand::Generate(args) => generate::run(args, config).await,
         }
     };
     let ended = tokio::select! {

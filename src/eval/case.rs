@@ -55,6 +55,52 @@ pub struct Case {
     /// Made by a program, and not yet approved by a person.
     #[serde(default, skip_serializing_if = "is_false")]
     pub generated: bool,
+    /// How a program made it; it stays when somebody approves the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<MadeBy>,
+}
+
+/// What a case was made from, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MadeBy {
+    /// A heading.
+    Heading,
+    /// A sentence that says what something is or does.
+    Definition,
+    /// A row of a table.
+    Table,
+    /// Any other sentence.
+    Statement,
+    /// A chat model wrote it.
+    Model,
+    /// Two questions that different documents answer.
+    Combined,
+    /// Another case, with a name, a number or an identifier that the documents don't have.
+    Swapped,
+    /// A document that the suite doesn't have.
+    Removed,
+    /// A document that the caller may not see.
+    Access,
+    /// An answer that somebody got, and what people said of it.
+    Answer,
+}
+
+impl MadeBy {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Heading => "heading",
+            Self::Definition => "definition",
+            Self::Table => "table",
+            Self::Statement => "statement",
+            Self::Model => "model",
+            Self::Combined => "combined",
+            Self::Swapped => "swapped",
+            Self::Removed => "removed",
+            Self::Access => "access",
+            Self::Answer => "answer",
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
@@ -232,7 +278,7 @@ mod tests {
         let line = r#"{"id": "a", "question": "Which port?", "history": [{"role": "user", "text": "Hi"}],
             "answerable": true, "answer": "2525", "facts": ["2525", ["two", "2"]],
             "sources": [{"document": "docs/a.md", "text": "port 2525"}], "as": ["staff"], "must_not": ["secret"],
-            "tags": ["plain"], "generated": true}"#
+            "tags": ["plain"], "generated": true, "made_by": "table"}"#
             .replace('\n', " ");
         let cases = parse("cases.jsonl", &format!("\n{line}\n\n")).unwrap();
         assert_eq!(cases[0].facts[1].wordings(), ["two", "2"]);
@@ -278,6 +324,8 @@ mod tests {
                 r#"{"id": "a", "question": "Why?", "answerable": true, "sources": [{"document": "d", "text": "t"}]}"#,
                 true,
             ),
+            (r#"{"id": "a", "question": "Why?", "answerable": true, "generated": true, "made_by": "swapped"}"#, true),
+            (r#"{"id": "a", "question": "Why?", "answerable": true, "made_by": "magic"}"#, false),
             (r#"{"id": "a", "question": "Why?"}"#, false),
             (r#"{"id": 3, "question": "Why?", "answerable": true}"#, false),
             (r#"{"id": "", "question": "Why?", "answerable": true}"#, false),

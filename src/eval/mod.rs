@@ -7,7 +7,7 @@
 //!
 //! In reading order: what is asked ([`suite`], [`case`]), of what ([`index`]), and how (`ask`); what that is worth
 //! (`judge`, `summary`); what it is held against ([`baseline`], [`gates`], `rule`, [`selftest`]); and what comes out
-//! ([`record`], [`report`]). [`run`] is the way through them.
+//! ([`record`], [`report`]). [`run`] is the way through them. [`generate`] makes cases.
 
 pub mod suite;
 pub mod case;
@@ -32,3 +32,5 @@ pub mod stats;
 pub mod retrieval;
 pub mod score;
 pub mod calibrate;
+
+pub mod generate;
