@@ -275,21 +275,8 @@ fn blank(question: &str, by: MadeBy, document: &str) -> Case {
     let stem: String = stem.chars().take(STEM_CHARS).map(plain).collect();
     let hash: String = sha256(question.as_bytes()).chars().take(HASH_CHARS).collect();
     let stem = if stem.is_empty() { by.name().to_owned() } else { stem };
-    Case {
-        id: format!("{stem}-{hash}"),
-        question: question.to_owned(),
-        history: Vec::new(),
-        answerable: false,
-        answer: None,
-        facts: Vec::new(),
-        sources: Vec::new(),
-        groups: None,
-        must_not: Vec::new(),
-        tags: BTreeSet::new(),
-        cluster: None,
-        generated: true,
-        made_by: Some(by),
-    }
+    let id = format!("{stem}-{hash}");
+    Case { generated: true, made_by: Some(by), ..Case::unanswerable(id, question.to_owned()) }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod card;
 mod case;
 mod figure;
 mod measure;
+mod perturbed;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub use case::{
 };
 pub use figure::{DIGITS, Estimate, Figure};
 pub use measure::{Direction, Measure, Measured, Skip};
+pub use perturbed::{Perturbation, PerturbationRecord};
 
 /// The form of reports that this code writes; another one is refused when it is read.
 pub const FORMAT: u32 = 1;
@@ -56,6 +58,9 @@ pub struct Report {
     pub comparison: Option<Comparison>,
     /// None: no gate needed the scorer.
     pub selftest: Option<Card>,
+    /// Those that were asked for, in their order.
+    #[serde(default)]
+    pub perturbations: Vec<PerturbationRecord>,
     /// In the suite's order.
     pub cases: Vec<CaseRecord>,
     /// All that differs between two runs of the same.
@@ -104,7 +109,7 @@ pub struct Fingerprint {
     pub chat_model: Option<String>,
     /// Of the recorded answers that were replayed.
     pub recording: Option<String>,
-    /// The perturbation that was asked for.
+    /// How passages were changed. None: they were not; a report's own cases are asked as they are.
     pub perturbation: Option<String>,
     pub cairn_version: String,
     /// Of the program's file.

@@ -18,6 +18,7 @@ use crate::ground::evidence::Passages;
 use crate::ground::{Scorer, Verdict};
 
 pub use canary::Fault;
+pub(super) use canary::contradicted;
 pub use labelled::{LabelError, LabelledSet};
 
 /// Missed canaries that the card shows of each kind.

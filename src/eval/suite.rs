@@ -132,9 +132,9 @@ fn resolve(raw: Raw, folder: &Path) -> anyhow::Result<Suite> {
     })
 }
 
-/// The cases without who made them: that somebody approves one changes no figure.
+/// The cases without who made them, and notes: that somebody approves one changes no figure.
 fn as_asked(cases: &[Case]) -> Vec<Case> {
-    cases.iter().map(|case| Case { generated: false, made_by: None, ..case.clone() }).collect()
+    cases.iter().map(|case| Case { generated: false, made_by: None, note: None, ..case.clone() }).collect()
 }
 
 fn read_all(folder: &Path, files: &[PathBuf]) -> Result<Vec<Case>, case::CaseError> {

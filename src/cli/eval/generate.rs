@@ -1,34 +1,35 @@
 //! `cairn eval generate`: cases made from documents, into a file that a person reads through.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::progress::Progress;
 use crate::config::Config;
 use crate::document::CollectionName;
 use crate::eval::case::{self, CASES_MAX, Case, MadeBy};
 use crate::eval::generate::{self, Made, Plan};
+use crate::eval::review;
 use crate::eval::suite::{Documents, Suite};
 
 /// Where the index is below the data folder, where no suite has one of its own.
 const FOLDER: &str = "generate";
 
 #[derive(Debug, Args)]
-#[group(id = "of", required = true, multiple = false, args = ["suite", "collection", "documents"])]
+#[command(group = ArgGroup::new("of").required(true))]
 pub(in crate::cli) struct GenerateArgs {
     /// The suite whose documents are asked about; its cases are not made again
+    #[arg(group = "of")]
     pub(super) suite: Option<PathBuf>,
     /// Ask about a collection of the data folder
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", group = "of")]
     collection: Option<CollectionName>,
     /// Ask about these files and folders (may be repeated)
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", group = "of")]
     documents: Vec<PathBuf>,
     /// Files and folders that are not among the documents: questions about them have no answer (may be repeated)
     #[arg(long, value_name = "PATH")]
@@ -52,8 +53,9 @@ pub(in crate::cli) struct GenerateArgs {
 
 pub(super) async fn run(args: GenerateArgs, config: Config) -> anyhow::Result<ExitCode> {
     anyhow::ensure!((1..=CASES_MAX).contains(&args.count), "--count is {}, must be in 1..={CASES_MAX}", args.count);
-    let before = if args.out.exists() { case::read(&args.out)? } else { Vec::new() };
-    let (documents, mut known, folder) = match (&args.suite, args.collection) {
+    let there = |path: &Path| if path.exists() { case::read(path) } else { Ok(Vec::new()) };
+    let (before, rejected) = (there(&args.out)?, there(&review::rejected(&args.out))?);
+    let (documents, mut known, folder): (_, Vec<Case>, _) = match (&args.suite, args.collection) {
         (Some(path), _) => {
             let suite = Suite::read(path)?;
             let folder = config.data_dir.join("eval").join(&suite.name);
@@ -62,35 +64,22 @@ pub(super) async fn run(args: GenerateArgs, config: Config) -> anyhow::Result<Ex
         (None, Some(name)) => (Documents::Collection(name), Vec::new(), config.data_dir.join("eval").join(FOLDER)),
         (None, None) => (Documents::Paths(args.documents), Vec::new(), config.data_dir.join("eval").join(FOLDER)),
     };
-    known.extend(
-        before.iter().filter(|case| !known.iter().any(|other| other.id == case.id)).cloned().collect::<Vec<_>>(),
-    );
+    // What somebody has rejected is not thought of again.
+    for case in before.iter().chain(&rejected) {
+        if known.iter().all(|other| other.id != case.id) {
+            known.push(case.clone());
+        }
+    }
     let calls_max = if args.chat { args.calls } else { 0 };
     let (count, seed, removed) = (args.count, args.seed, args.removed);
     let plan = Plan { documents, removed, known, folder, count, seed, calls_max };
     let progress = Progress::new();
     let made = generate::generate(config, plan, |what, done, all| progress.at(what, done, all)).await?;
     progress.clear();
-    let all: Vec<&Case> = before.iter().chain(&made.cases).collect();
-    write(&args.out, &all)?;
+    let written = case::write(&args.out, before.iter().chain(&made.cases));
+    written.with_context(|| format!("write {}", args.out.display()))?;
     print(&made, &args.out, &mut io::stdout())?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Replaces a file of cases by these, at once: whoever reads it sees the old ones or the new ones.
-pub(super) fn write(path: &Path, cases: &[&Case]) -> anyhow::Result<()> {
-    let mut text = String::new();
-    for case in cases {
-        text.push_str(&serde_json::to_string(case)?);
-        text.push('\n');
-    }
-    let part = path.with_extension("part");
-    let written = fs::File::create(&part).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    });
-    written.with_context(|| format!("write {}", part.display()))?;
-    fs::rename(&part, path).with_context(|| format!("write {}", path.display()))
 }
 
 fn print(made: &Made, path: &Path, out: &mut impl Write) -> io::Result<()> {

@@ -1,11 +1,18 @@
 //! Two questions that different documents answer, as one that needs both. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::Kept;
 use super::made::Draft;
+use super::readable::is_common;
 use crate::eval::case::MadeBy;
 
 /// Nearer in meaning than this, and one person may want to know both at once.
 const NEARNESS_MIN: f32 = 0.45;
+/// They share a word that so few questions have, in hundredths of all, or so few at all.
+const RARE_SHARE: usize = 2;
+const RARE_MIN: usize = 4;
+const LETTERS_MIN: usize = 4;
 /// Of both questions together.
 const WORDS_MAX: usize = 24;
 const OPENINGS: [&str; 4] = ["What ", "How ", "Where ", "When "];
@@ -17,13 +24,23 @@ pub(super) fn pairs(kept: &[Kept]) -> Vec<Draft> {
         OPENINGS.iter().any(|opening| question.starts_with(opening)) && !question.contains('"')
     };
     let fitting: Vec<&Kept> = kept.iter().filter(fits).collect();
+    let topics: Vec<BTreeSet<String>> = fitting.iter().map(|kept| topic(&kept.draft.question)).collect();
+    let mut counts: BTreeMap<&String, usize> = BTreeMap::new();
+    for word in topics.iter().flatten() {
+        *counts.entry(word).or_default() += 1;
+    }
+    let rare = (fitting.len() * RARE_SHARE / 100).max(RARE_MIN);
+    let shares = |first: usize, second: usize| {
+        let (Some(one), Some(two)) = (topics.get(first), topics.get(second)) else { return false };
+        one.intersection(two).any(|word| counts.get(word).is_some_and(|count| *count <= rare))
+    };
     let mut near: Vec<(f32, usize, usize)> = Vec::new();
     for (first, one) in fitting.iter().enumerate() {
         for (second, two) in fitting.iter().enumerate().skip(first + 1) {
             let nearness = one.asked.nearness(&two.asked);
             let words = |kept: &Kept| kept.draft.question.split(' ').count();
             let is_across = document(one) != document(two) && words(one) + words(two) <= WORDS_MAX;
-            if is_across && nearness >= NEARNESS_MIN {
+            if is_across && nearness >= NEARNESS_MIN && shares(first, second) {
                 near.push((nearness, first, second));
             }
         }
@@ -42,6 +59,12 @@ pub(super) fn pairs(kept: &[Kept]) -> Vec<Draft> {
         drafts.push(joined(&one.draft, &two.draft));
     }
     drafts
+}
+
+/// The words that say what it is about, those within identifiers too.
+fn topic(question: &str) -> BTreeSet<String> {
+    let parts = question.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase);
+    parts.filter(|word| word.chars().count() >= LETTERS_MIN && !is_common(word)).collect()
 }
 
 fn document(kept: &Kept) -> &str {

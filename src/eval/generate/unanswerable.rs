@@ -15,31 +15,35 @@ use crate::eval::case::{Case, Fact, MadeBy};
 use crate::eval::index::Document;
 use crate::eval::stats::random::Random;
 
-/// What nothing is called, as far as anybody knows.
+/// What people ask about as well: used where no document has it.
 const NAMES: [&str; 16] = [
-    "Brindlewood",
-    "Quorvex",
-    "Tamaris",
-    "Ostrello",
-    "Velmora",
-    "Hexagonia",
-    "Skarnfjord",
-    "Pellucent",
-    "Mirandel",
-    "Zephyria",
-    "Corvanta",
-    "Lumenor",
-    "Drossel",
-    "Fennimore",
-    "Gavotte",
-    "Isotherma",
+    "Salesforce",
+    "Splunk",
+    "Terraform",
+    "Snowflake",
+    "Podman",
+    "Jenkins",
+    "Zendesk",
+    "Tableau",
+    "Milvus",
+    "Pinecone",
+    "Bedrock",
+    "Oracle",
+    "Grafana",
+    "Nomad",
+    "Dropbox",
+    "Confluence",
 ];
+/// After one of these stands what something is called, and not what it works with.
+const BEFORE_TITLES: [&str; 6] = ["kind", "header", "measure", "message", "code", "field"];
 /// A word of so many letters that no document has is what a question is about.
 const TELLING_LETTERS_MIN: usize = 5;
 /// A group that no document names.
 const OUTSIDERS: &str = "outsiders";
 /// A shorter text may stand anywhere.
 const SECRET_CHARS_MIN: usize = 8;
+/// Identifiers that are asked about in the same words, from which one that looks like them can be made.
+const ALIKE_MIN: usize = 3;
 /// Swapped parts that are tried.
 const TRIES_MAX: usize = 40;
 
@@ -47,15 +51,17 @@ const TRIES_MAX: usize = 40;
 pub(super) fn swapped(kept: &[Kept], documents: &[&Document], seed: u64) -> Vec<Case> {
     let mut random = Random::new(seed);
     let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
-    let pool: Vec<&str> = kept.iter().flat_map(|kept| tokens(&kept.draft.question)).map(|(_, token)| token).collect();
+    let framed: Vec<(&str, &str)> = kept.iter().filter_map(|kept| frame(&kept.draft.question)).collect();
     let mut order: Vec<&Kept> = kept.iter().filter(|kept| !kept.draft.question.contains('"')).collect();
     random.shuffle(&mut order);
     let mut cases = Vec::new();
     for Kept { draft, .. } in order {
-        let Some((at, old)) = tokens(&draft.question).into_iter().next_back() else { continue };
-        let Some(new) = another(old, &pool, &texts, &mut random) else { continue };
-        let Some((before, rest)) = draft.question.split_at_checked(at) else { continue };
-        let question = format!("{before}{new}{}", rest.strip_prefix(old).unwrap_or(rest));
+        let Some((before, old)) = frame(&draft.question) else { continue };
+        // What is asked of a setting is asked of another setting, so that the new one looks like one.
+        let alike: Vec<&str> = framed.iter().filter(|(other, _)| *other == before).map(|(_, token)| *token).collect();
+        let Some(new) = another(&draft.question, old, (&alike, &texts), &mut random) else { continue };
+        let Some(rest) = draft.question.strip_prefix(before).and_then(|rest| rest.strip_prefix(old)) else { continue };
+        let question = format!("{before}{new}{rest}");
         let tags = BTreeSet::from(["unanswerable".to_owned(), "near".to_owned()]);
         let document = draft.sources.first().map_or("", |gold| &gold.document);
         let cluster = Some(document.to_owned()).filter(|document| !document.is_empty());
@@ -64,29 +70,51 @@ pub(super) fn swapped(kept: &[Kept], documents: &[&Document], seed: u64) -> Vec<
     cases
 }
 
+/// A question up to the last name, number or identifier in it, and that.
+fn frame(question: &str) -> Option<(&str, &str)> {
+    let (at, token) = tokens(question).into_iter().next_back()?;
+    Some((question.get(..at)?, token))
+}
+
 /// Something of the same kind that no document has.
-fn another(old: &str, pool: &[&str], texts: &[&str], random: &mut Random) -> Option<String> {
+fn another(question: &str, old: &str, (alike, texts): (&[&str], &[&str]), random: &mut Random) -> Option<String> {
     let is_absent = |new: &str| !texts.iter().any(|text| text.contains(new));
     if old.chars().all(|c| c.is_ascii_digit()) {
         let value: u64 = old.parse().ok()?;
         let other = |step: u64| (value + step * 7 + 4).to_string();
         return (1..40).map(other).find(|new| !texts.iter().any(|text| text.unicode_words().any(|word| word == new)));
     }
-    let separator = old.chars().rev().find(|c| "._".contains(*c));
-    let Some(separator) = separator else {
-        let is_name = old.starts_with(char::is_uppercase) && old.chars().skip(1).all(char::is_lowercase);
-        let start = random.below(NAMES.len());
-        let new = NAMES.iter().cycle().skip(start).take(NAMES.len()).find(|name| is_absent(name));
-        return new.filter(|_| is_name).map(|name| (*name).to_owned());
+    if old.chars().all(char::is_alphabetic) {
+        let new = NAMES.iter().cycle().skip(random.below(NAMES.len())).take(NAMES.len()).find(|name| is_absent(name));
+        return new.filter(|_| is_replaceable(question, old)).map(|name| (*name).to_owned());
+    }
+    let is_identifier = old.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.');
+    if !is_identifier || !old.starts_with(char::is_alphabetic) || alike.len() < ALIKE_MIN {
+        return None;
+    }
+    // `server.timeout` of `server.listen` and `store.timeout`; `a_b_count` of `a_b_total` and `a_c_count`.
+    let split = |text: &'_ str, nth: usize| {
+        let separator = if old.contains('.') { '.' } else { '_' };
+        let at = text.match_indices(separator).nth(nth)?.0;
+        Some((text.get(..=at)?.to_owned(), text.get(at + 1..)?.to_owned()))
     };
-    // `server.timeout` of `server.listen` and `store.timeout`.
-    let (head, tail) = old.rsplit_once(separator)?;
-    let tails: Vec<&str> = pool.iter().filter_map(|other| other.rsplit_once(separator)).map(|(_, tail)| tail).collect();
-    (0..TRIES_MAX).find_map(|_| {
-        let other = tails.get(random.below(tails.len()))?;
-        let new = format!("{head}{separator}{other}");
-        (*other != tail && !other.is_empty() && is_absent(&new)).then_some(new)
+    (0..TRIES_MAX).find_map(|tried| {
+        let nth = if old.contains('.') { 0 } else { tried % 2 };
+        let (head, tail) = split(old, nth)?;
+        let (_, other) = split(alike.get(random.below(alike.len()))?, nth)?;
+        let new = format!("{head}{other}");
+        (other != tail && is_absent(&new)).then_some(new)
     })
+}
+
+/// Whether a name stands by itself, as what something is done with.
+fn is_replaceable(question: &str, name: &str) -> bool {
+    let words: Vec<&str> = question.split([' ', '?']).collect();
+    let Some(at) = words.iter().position(|word| *word == name) else { return false };
+    let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| words.get(at));
+    let is_plain = |word: &&str| !word.chars().next().is_some_and(char::is_uppercase) && !BEFORE_TITLES.contains(word);
+    let is_word = name.chars().skip(1).any(char::is_lowercase) && name.chars().count() > 3;
+    is_word && at > 1 && beside.into_iter().all(|word| is_plain(word))
 }
 
 /// Questions about documents that are not among these, as far as a word of each shows it.
@@ -122,7 +150,7 @@ pub(super) fn access(documents: &[&Document], known: &BTreeSet<String>) -> Vec<C
         must_not: draft.facts.iter().filter_map(secret).collect(),
         tags: BTreeSet::from(["access".to_owned()]),
         cluster: draft.sources.first().map(|gold| gold.document.clone()),
-        ..blank(&format!("{} ", draft.question).trim_end().to_owned(), MadeBy::Access, "access")
+        ..blank(&draft.question, MadeBy::Access, "access")
     };
     let is_secret = |draft: &Draft| !draft.sources.iter().any(|gold| stands_open(&gold.text));
     drafts.filter(is_secret).map(case).collect()

@@ -45,6 +45,7 @@ pub(crate) fn example() -> Report {
         invariants: Vec::new(),
         comparison: None,
         selftest: None,
+        perturbations: Vec::new(),
         cases: vec![example_case()],
         times: Times { began: "2026-01-01T00:00:00Z".into(), seconds: 1.5, ..Times::default() },
     }
