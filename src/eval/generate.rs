@@ -188,13 +188,9 @@ impl<'a> Maker<'a> {
                 if kept.len() >= count {
                     return Ok(kept);
                 }
-                let why = match looked {
-                    Err(why) => Some(why),
-                    Ok(()) => None,
-                };
                 let asked = self.checker.asked(&draft.question).await?;
                 let is_used = draft.sources.iter().any(|gold| sources.contains(&gold.text));
-                let why = why.or(is_used.then_some("their source has a question already"));
+                let why = looked.err().or(is_used.then_some("their source has a question already"));
                 let why = why.or(asked.is_among(seen).then_some("another case asks the same"));
                 if let Some(why) = why {
                     *dropped.entry(why).or_default() += 1;

@@ -148,9 +148,13 @@ impl Change<'_> {
         self.case.sources.iter().any(|gold| is_of(gold) && text.contains(&on_one_line(&gold.text)))
     }
 
+    /// Whether a passage of another place says the answer too. A single plain word stands in too many to tell.
     fn has_fact(&self, hit: &Hit) -> bool {
         let read = words(&hit.chunk.text);
-        self.case.facts.iter().any(|fact| fact.wordings().iter().any(|wording| says(&read, wording)))
+        let tells = |wording: &String| words(wording).len() > 1 || wording.chars().any(|c| c.is_ascii_digit());
+        let facts = &self.case.facts;
+        facts.iter().any(|fact| fact.wordings().iter().any(tells))
+            && facts.iter().all(|fact| fact.wordings().iter().any(|wording| says(&read, wording)))
     }
 
     /// The same for the same case.

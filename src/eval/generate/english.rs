@@ -242,7 +242,7 @@ fn verb<'a>(subject: &[Word], word: &Word, rest: &'a [Word]) -> Option<(Verb, &'
     }
     let is_base = VERBS.base.get(&lower).is_some_and(|is_noun| !is_noun || does_something);
     let is_plural = is_many(last) || last.is("you people and");
-    (is_base && is_plural).then(|| (Verb::Plain { base: lower, is_plural: true, is_negated: false }, rest))
+    (is_base && is_plural).then_some((Verb::Plain { base: lower, is_plural: true, is_negated: false }, rest))
 }
 
 fn is_many(word: &Word) -> bool {

@@ -36,6 +36,7 @@ const NAMES: [&str; 16] = [
 ];
 /// After one of these stands what something is called, and not what it works with.
 const BEFORE_TITLES: [&str; 6] = ["kind", "header", "measure", "message", "code", "field"];
+const OPEN: [&str; 5] = ["What ", "Which ", "How ", "When ", "Where "];
 /// A word of so many letters that no document has is what a question is about.
 const TELLING_LETTERS_MIN: usize = 5;
 /// A group that no document names.
@@ -52,13 +53,17 @@ pub(super) fn swapped(kept: &[Kept], documents: &[&Document], seed: u64) -> Vec<
     let mut random = Random::new(seed);
     let texts: Vec<&str> = documents.iter().map(|document| document.text.as_str()).collect();
     let framed: Vec<(&str, &str)> = kept.iter().filter_map(|kept| frame(&kept.draft.question)).collect();
-    let mut order: Vec<&Kept> = kept.iter().filter(|kept| !kept.draft.question.contains('"')).collect();
+    // Of "Can a key have 8 groups?" another number would make a question that has an answer: no.
+    let is_open = |question: &str| OPEN.iter().any(|opening| question.starts_with(opening)) && !question.contains('"');
+    let mut order: Vec<&Kept> = kept.iter().filter(|kept| is_open(&kept.draft.question)).collect();
     random.shuffle(&mut order);
     let mut cases = Vec::new();
     for Kept { draft, .. } in order {
         let Some((before, old)) = frame(&draft.question) else { continue };
         // What is asked of a setting is asked of another setting, so that the new one looks like one.
-        let alike: Vec<&str> = framed.iter().filter(|(other, _)| *other == before).map(|(_, token)| *token).collect();
+        let is_like = |other: &str, token: &str| other == before && token.contains('.') == old.contains('.');
+        let alike: Vec<&str> =
+            framed.iter().filter(|(other, token)| is_like(other, token)).map(|(_, token)| *token).collect();
         let Some(new) = another(&draft.question, old, (&alike, &texts), &mut random) else { continue };
         let Some(rest) = draft.question.strip_prefix(before).and_then(|rest| rest.strip_prefix(old)) else { continue };
         let question = format!("{before}{new}{rest}");
@@ -114,7 +119,7 @@ fn is_replaceable(question: &str, name: &str) -> bool {
     let beside = [at.checked_sub(1), Some(at + 1)].into_iter().flatten().filter_map(|at| words.get(at));
     let is_plain = |word: &&str| !word.chars().next().is_some_and(char::is_uppercase) && !BEFORE_TITLES.contains(word);
     let is_word = name.chars().skip(1).any(char::is_lowercase) && name.chars().count() > 3;
-    is_word && at > 1 && beside.into_iter().all(|word| is_plain(word))
+    is_word && at > 1 && beside.into_iter().all(is_plain)
 }
 
 /// Questions about documents that are not among these, as far as a word of each shows it.

@@ -84,7 +84,7 @@ fn what_can_not_be_made_is_left_out_with_its_reason() {
         (Perturbation::GoldRemoved, vec![other.clone()]),
         (Perturbation::Contradiction, vec![other]),
     ] {
-        assert!(changed(kind, &packed, &[gold.clone()]).is_err(), "{kind:?}");
+        assert!(changed(kind, &packed, std::slice::from_ref(&gold)).is_err(), "{kind:?}");
     }
 }
 
