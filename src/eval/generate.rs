@@ -20,8 +20,6 @@ mod unanswerable;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use unicode_segmentation::UnicodeSegmentation;
-
 use super::case::{Case, MadeBy};
 use super::index::{Document, Index};
 use super::stats::random::Random;
@@ -109,8 +107,7 @@ struct Maker<'a> {
 impl<'a> Maker<'a> {
     fn new(index: &'a Index, plan: &'a Plan) -> Self {
         let documents: Vec<&Document> = index.documents.values().collect();
-        let is_small = |word: &&str| word.chars().all(char::is_lowercase);
-        let words = documents.iter().flat_map(|document| document.text.unicode_words()).filter(is_small);
+        let words = documents.iter().flat_map(|document| outline::small_words(&document.text));
         let known_words = words.map(str::to_owned).collect();
         Self { index, plan, documents, known_words, checker: Checker::new(index) }
     }
@@ -146,7 +143,8 @@ impl<'a> Maker<'a> {
         cases.extend(self.apart(absent, of_removed, &mut seen).await?);
         let mut hidden = unanswerable::access(&self.documents, &self.known_words);
         Random::new(self.plan.seed).shuffle(&mut hidden);
-        cases.extend(self.apart(hidden, of_access, &mut seen).await?);
+        // Somebody else asks what others may ask, so these are compared with each other alone.
+        cases.extend(self.apart(hidden, of_access, &mut Vec::new()).await?);
         let ids: BTreeSet<&String> = self.plan.known.iter().map(|case| &case.id).collect();
         cases.retain(|case| !ids.contains(&case.id));
         made.cases = cases;

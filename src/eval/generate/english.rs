@@ -77,6 +77,11 @@ pub(super) fn is_imperative(word: &str) -> bool {
     VERBS.base.get(&word.to_lowercase()) == Some(&false)
 }
 
+/// Whether a phrase that begins so says where, when or how much.
+pub(super) fn is_adverbial(word: &Word) -> bool {
+    word.is(NOT_FIRST) || word.is(NOT_IN_SUBJECT)
+}
+
 /// Whether this is a verb's base form, if it is no noun here.
 pub(super) fn is_verb(word: &str) -> bool {
     VERBS.base.contains_key(word)
@@ -234,8 +239,9 @@ fn verb<'a>(subject: &[Word], word: &Word, rest: &'a [Word]) -> Option<(Verb, &'
     }
     let does_something = next
         .is_some_and(|next| next.is(OBJECTS) || next.is_code || next.text.starts_with(|c: char| c.is_ascii_digit()));
+    let is_command = subject.len() == 1 && last.is_code;
     if let Some((base, is_noun)) = VERBS.third.get(&lower)
-        && (!is_noun || does_something)
+        && (!is_noun || does_something || is_command)
         && !is_many(last)
     {
         return Some((Verb::Plain { base: base.clone(), is_plural: false, is_negated: false }, rest));

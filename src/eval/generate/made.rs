@@ -166,10 +166,12 @@ impl Maker<'_> {
             base.to_owned()
         } else {
             let next = rest.first()?.lower();
-            let is_told = ["a", "an", "the", "my", "up", "what", "who"].contains(&next.as_str());
+            let is_told = determines(rest.first()?) || ["up", "what", "who"].contains(&next.as_str());
             let lower = first.text.to_lowercase();
-            let is_verb = is_told && super::english::is_verb(&lower);
-            is_verb.then_some(lower)?
+            let is_plain = !super::english::is_adverbial(first) && !determines(first);
+            let is_one = !lower.ends_with('s') && is_plain && clause_of_few(said).is_none();
+            let is_verb = super::english::is_verb(&lower) || (is_one && determines(rest.first()?));
+            (is_told && is_verb).then_some(lower)?
         };
         Some(format!("How do I {verb} {}", text(rest)))
     }
@@ -192,6 +194,8 @@ impl Maker<'_> {
         let subject_text = text(&self.lowered(&subject));
         let plain_code = subject.len() == 1 && is_name(first);
         let is_file = FILES.iter().any(|ending| first.text.ends_with(ending)) && !first.text.contains(' ');
+        // Of `answer_id`, a field, and of a file one asks what it is for.
+        let is_field = first.text.contains('_') && !first.text.contains(['.', '/', ' ', '-']);
         let (follows, article) = (rest.first()?.lower(), first.lower());
         match verb {
             Verb::Helping { word, is_negated: false } if word == "is" || word == "are" => {
@@ -205,7 +209,7 @@ impl Maker<'_> {
                 match base.as_str() {
                     "mean" => Some(format!("What does {subject_text} mean")),
                     "have" | "need" | "take" | "become" | "stay" => None,
-                    _ if is_file => Some(format!("What is {subject_text} for")),
+                    _ if is_file || is_field => Some(format!("What is {subject_text} for")),
                     _ => Some(format!("What does {subject_text} do")),
                 }
             }
@@ -255,7 +259,11 @@ impl Maker<'_> {
         let (first, rest) = said.split_first()?;
         let told = up_to_comma(rest)?;
         let begins = told.first()?.lower();
-        let (is_told, is_long) = (first.lower() == "to" && super::english::is_verb(&begins), told.len() > 1);
+        let is_done = super::english::is_verb(&begins)
+            || (told.get(1).is_some_and(determines)
+                && !super::english::is_adverbial(told.first()?)
+                && !determines(told.first()?));
+        let (is_told, is_long) = (first.lower() == "to" && is_done, told.len() > 1);
         (is_told && is_long).then(|| format!("How do I {}", text(&asked_by_reader(&told))))
     }
 
@@ -343,7 +351,7 @@ impl Maker<'_> {
 
     /// "Keys are kept in the ledger" asks where.
     fn whereabouts(&self, said: &[Word]) -> Option<String> {
-        const PLACED: &str = "kept stored held written saved placed logged recorded found listed noted declared";
+        const PLACED: &str = "kept stored held saved placed recorded";
         let clause = self.lowered_clause(&first_part(said)).filter(|clause| !clause.is_negated())?;
         let Verb::Helping { word, .. } = &clause.verb else { return None };
         let (done, place) = (clause.rest.first()?.lower(), clause.rest.get(1)?.lower());
@@ -421,6 +429,11 @@ fn is_name(word: &Word) -> bool {
         && !text.contains(['=', '"', '\'', '*', '$'])
         && !text.contains(" - ")
         && text.ends_with(|c: char| c.is_alphanumeric() || c == '/' || c == '}')
+}
+
+/// Whether a word says which one: before it stands what is done, after it to what.
+fn determines(word: &Word) -> bool {
+    ["a", "an", "the", "my", "your", "its"].contains(&word.lower().as_str())
 }
 
 /// "does" with a negation is "doesn't".

@@ -3,6 +3,8 @@
 //! Reads text as extraction leaves it, which is like Markdown. Pure. Every piece keeps the words of the document that it
 //! came from, so that a case can name them as its source.
 
+use unicode_segmentation::UnicodeSegmentation;
+
 use super::english::{Word, words};
 use crate::ground::claims::{Kind, pieces};
 
@@ -73,6 +75,18 @@ pub(super) fn sections(text: &str) -> Vec<Section> {
     }
     close(&mut block, &mut found);
     found
+}
+
+/// The words that a text has in small letters, code aside: no names.
+pub(super) fn small_words(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_fenced = false;
+    let prose = text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_fenced ^= is_fence;
+        !is_fence && !is_fenced
+    });
+    let parts = prose.flat_map(|line| line.split('`').step_by(2));
+    parts.flat_map(UnicodeSegmentation::unicode_words).filter(|word| word.chars().all(char::is_lowercase))
 }
 
 fn is_item(line: &str) -> bool {

@@ -38,7 +38,7 @@ pub(super) fn is_readable(question: &str) -> bool {
     let twice = words.windows(2).any(|pair| matches!(pair, [first, second] if first == second));
     (WORDS_MIN..=WORDS_MAX).contains(&question.split_whitespace().count())
         && question.chars().count() <= CHARS_MAX
-        && meaningful >= MEANINGFUL_WORDS_MIN.min(words.len() / 3).max(1)
+        && meaningful >= if question.starts_with("What ") { 1 } else { MEANINGFUL_WORDS_MIN }
         && !points
         && !dangles
         && !last_that

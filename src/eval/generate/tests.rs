@@ -13,8 +13,7 @@ fn drafts() -> Vec<Draft> {
         .iter()
         .map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read_to_string(path).unwrap()))
         .collect();
-    let words = texts.iter().flat_map(|(_, text)| text.unicode_words());
-    let known = words.filter(|word| word.chars().all(char::is_lowercase)).map(str::to_owned).collect();
+    let known = texts.iter().flat_map(|(_, text)| outline::small_words(text)).map(str::to_owned).collect();
     texts.iter().flat_map(|(name, text)| made::drafts(name, text, &known)).collect()
 }
 

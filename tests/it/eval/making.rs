@@ -18,7 +18,7 @@ const OPERATING: &str = "# Operating Kestrel\n\n## Move the queue\n\nTo move the
     disk of the spool is full, Kestrel refuses new letters with code 452.\n\n| Setting | Default | Meaning |\n\
     | --- | --- | --- |\n| `spool.letters_max` | `5000` | How many letters may wait in the spool. |\n\
     | `spool.age_max` | `5 days` | How old a letter may become before its sender is told. |\n\
-    | `spool.retry_pause` | `90 s` | How long Kestrel waits before it sends a letter again. |\n";
+    | `spool.retry_wait` | `90 s` | How long Kestrel waits before it sends a letter again. |\n";
 
 fn handbook() -> Sandbox {
     let sandbox = Sandbox::with_documents();
@@ -54,7 +54,7 @@ async fn cases_made_of_documents_are_found_again_and_count_as_approved_by_nobody
     let asked_for = questions(&found);
     for wanted in [
         "How do I move the queue?",
-        "What is the default of spool.letters_max?",
+        "What is the default of spool.retry_wait?",
         "What happens when the disk of the spool is full?",
         "How do I restore a backup?",
     ] {
