@@ -16,7 +16,7 @@ use crate::eval::index::Document;
 use crate::eval::stats::random::Random;
 
 /// What people ask about as well: used where no document has it.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "Salesforce",
     "Splunk",
     "Terraform",
@@ -29,6 +29,8 @@ const NAMES: [&str; 16] = [
     "Pinecone",
     "Bedrock",
     "Oracle",
+    "Airflow",
+    "Elastic",
     "Grafana",
     "Nomad",
     "Dropbox",
@@ -90,7 +92,10 @@ fn another(question: &str, old: &str, (alike, texts): (&[&str], &[&str]), random
         return (1..40).map(other).find(|new| !texts.iter().any(|text| text.unicode_words().any(|word| word == new)));
     }
     if old.chars().all(char::is_alphabetic) {
-        let new = NAMES.iter().cycle().skip(random.below(NAMES.len())).take(NAMES.len()).find(|name| is_absent(name));
+        // After "a" stays no "an".
+        let is_vowel = |name: &str| name.starts_with(['A', 'E', 'I', 'O', 'U']);
+        let fits = |name: &&&str| is_vowel(name) == is_vowel(old) && is_absent(name);
+        let new = NAMES.iter().cycle().skip(random.below(NAMES.len())).take(NAMES.len()).find(fits);
         return new.filter(|_| is_replaceable(question, old)).map(|name| (*name).to_owned());
     }
     let is_identifier = old.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '.');
