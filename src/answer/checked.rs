@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub(super) use self::evidence::{citation, quoted_claim, whole_text};
 use super::REFUSAL;
 use super::cite::{self, Edit, Edited, Mark};
-use super::event::{AnswerEvent, CheckedClaim, Citation, ClaimCounts, Evidence, Finding, MarkCounts, Outcome, Reason};
+use super::event::{AnswerEvent, CheckedClaim, ClaimCounts, Evidence, Finding, MarkCounts, Outcome, Reason};
 use super::links::Addresses;
 use crate::chat::Finish;
 use crate::document::{Passage, Span};

@@ -106,6 +106,15 @@ impl Grounding {
         Self { question, passages, nearest: Vec::new(), support, searched, started: Instant::now() }
     }
 
+    /// The same question over other passages, numbered anew, as if `hits` were what the documents have to say. For
+    /// measuring what an answer makes of passages that are changed.
+    pub fn instead(self, hits: &[Hit], passages: Vec<Passage>) -> Self {
+        let numbered = passages.into_iter().enumerate().map(|(at, passage)| Passage { number: at + 1, ..passage });
+        let passages: Vec<Passage> = numbered.collect();
+        let support = support::support(self.asked(), hits, &passages);
+        Self { passages, support, nearest: nearest(hits), ..self }
+    }
+
     /// What is asked, as it stands by itself.
     pub fn asked(&self) -> &str {
         self.searched.condensed.as_ref().map_or(&self.question.text, |condensed| &condensed.text)

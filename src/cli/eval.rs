@@ -3,9 +3,12 @@
 //! Exit codes: 0 pass, 1 fail, 2 could not run or underpowered, 3 the scorer failed its own validation, 4 inconclusive
 //! and set to block.
 
+mod add;
+mod generate;
 mod measures;
 mod progress;
 mod retrieval;
+mod review;
 mod run;
 mod written;
 
@@ -39,6 +42,12 @@ pub(super) enum EvalCommand {
     Selftest(measures::SelftestArgs),
     /// Fit what is refused to a suite's cases
     Calibrate(measures::CalibrateArgs),
+    /// Make cases from documents
+    Generate(generate::GenerateArgs),
+    /// Approve, reject or edit the cases that a program made
+    Review(review::ReviewArgs),
+    /// Make a case of an answer that somebody got, and of what people said of it
+    Add(add::AddArgs),
 }
 
 impl EvalCommand {
@@ -55,7 +64,13 @@ impl EvalCommand {
             }
             Self::Selftest(args) => fixed(&args.suite),
             Self::Calibrate(args) => fixed(&args.suite),
-            Self::Rebaseline(_) | Self::Report(_) | Self::Retrieval(_) | Self::Score(_) => Ok(Vec::new()),
+            Self::Generate(args) => args.suite.as_deref().map_or_else(|| Ok(Vec::new()), fixed),
+            Self::Rebaseline(_)
+            | Self::Report(_)
+            | Self::Retrieval(_)
+            | Self::Score(_)
+            | Self::Review(_)
+            | Self::Add(_) => Ok(Vec::new()),
         }
     }
 }
@@ -70,6 +85,9 @@ pub(super) async fn run(command: EvalCommand, config: Config) -> ExitCode {
             EvalCommand::Score(args) => measures::score(args, config).await,
             EvalCommand::Selftest(args) => measures::selftest(args, config).await,
             EvalCommand::Calibrate(args) => measures::calibrate(args, config).await,
+            EvalCommand::Generate(args) => generate::run(args, config).await,
+            EvalCommand::Review(args) => review::run(args).await,
+            EvalCommand::Add(args) => add::run(args, config).await,
         }
     };
     let ended = tokio::select! {

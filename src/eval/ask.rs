@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 
 use super::case::{Case, Speaker};
+use super::perturb::{Change, Changed, NotMade};
 use super::record::CaseTimes;
 use crate::answer::{
-    AnswerError, AnswerEvent, Answerer, CheckedClaim, Citation, ClaimCounts, Done, Outcome, Question, Turn,
+    AnswerError, AnswerEvent, Answerer, CheckedClaim, Citation, ClaimCounts, Done, Grounding, Outcome, Question, Turn,
 };
 use crate::caller::{Caller, Collections};
 use crate::chat::{ChatError, Role, Sampling};
-use crate::document::{CollectionName, Hit, Passage};
+use crate::document::{CollectionName, Hit, Passage, Span};
 use crate::store::Filter;
 
 /// What keys made for a case are called.
@@ -88,7 +89,7 @@ pub(super) async fn ask(answerer: &Arc<Answerer>, collection: &CollectionName, c
     match asked {
         Ok(Ok(())) => {}
         Ok(Err(error)) => told.end = ended_by(&error, case),
-        Err(_) => told.end = End::Errored(format!("it took longer than run.case_timeout ({} s)", timeout.as_secs())),
+        Err(_) => told.end = too_long(timeout),
     }
     told
 }
@@ -105,6 +106,58 @@ async fn ask_into(
     }
     let began = Instant::now();
     let grounding = answerer.ground(&caller, question).await?;
+    write_into(told, answerer, grounding, began).await
+}
+
+/// What became of a case with its passages changed, and what was added to them; or why it can't be asked so.
+type ToldChanged = Result<(Told, Vec<(String, Span)>), NotMade>;
+
+/// Asks with passages that are changed between `ground` and `write`.
+pub(super) async fn ask_changed(
+    answerer: &Arc<Answerer>,
+    collection: &CollectionName,
+    change: &Change<'_>,
+    timeout: Duration,
+) -> ToldChanged {
+    let mut told = Told::default();
+    let asking = async {
+        let (caller, question) = (caller(change.case, collection), question(change.case, collection));
+        let ranked = answerer.ranked(&caller, &question).await?;
+        let began = Instant::now();
+        let grounding = answerer.ground(&caller, question).await?;
+        Ok::<_, AnswerError>(match change.made(grounding, ranked) {
+            Err(why) => Err(why),
+            Ok(Changed { grounding, added }) => {
+                write_into(&mut told, answerer, grounding, began).await?;
+                Ok(added)
+            }
+        })
+    };
+    let added = match tokio::time::timeout(timeout, asking).await {
+        Ok(Ok(made)) => made?,
+        Ok(Err(error)) => {
+            told.end = ended_by(&error, change.case);
+            Vec::new()
+        }
+        Err(_) => {
+            told.end = too_long(timeout);
+            Vec::new()
+        }
+    };
+    Ok((told, added))
+}
+
+fn too_long(timeout: Duration) -> End {
+    End::Errored(format!("it took longer than run.case_timeout ({} s)", timeout.as_secs()))
+}
+
+/// Takes the answer down as it is written.
+async fn write_into(
+    told: &mut Told,
+    answerer: &Arc<Answerer>,
+    grounding: Grounding,
+    began: Instant,
+) -> Result<(), AnswerError> {
     let mut events = std::pin::pin!(answerer.write(grounding));
     while let Some(event) = events.next().await {
         let now = ms(began);

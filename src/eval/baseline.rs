@@ -8,7 +8,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{BaselineRecord, Fingerprint, Measure, Measured, RecordError, Report, State, canonical};
+use super::record::{
+    BaselineRecord, CaseRecord, Fingerprint, Measure, Measured, RecordError, Report, State, canonical,
+};
 use super::record::{Figure, Rebaselined};
 use crate::document::sha256;
 
@@ -79,19 +81,28 @@ impl Baseline {
         }
         let mut rebaselined = before.map(|before| before.rebaselined.clone()).unwrap_or_default();
         rebaselined.push(Rebaselined { reason: reason.to_owned(), before: before.map(|before| before.sha256.clone()) });
-        let values = |values: &BTreeMap<Measure, Measured>| {
-            values.iter().filter_map(|(measure, measured)| Some((*measure, measured.value()?))).collect()
-        };
         let mut made = Self {
             format: FORMAT,
             sha256: String::new(),
             suite: report.suite.clone(),
             fingerprint: report.fingerprint.clone(),
             rebaselined,
-            cases: report.cases.iter().map(|case| (case.id.clone(), values(&case.values))).collect(),
+            cases: report.cases.iter().map(|case| (case.id.clone(), known(&case.values))).collect(),
         };
         made.sha256 = made.address()?;
         Ok(made)
+    }
+
+    /// These cases as what others are compared with. It is no file's, so it has no address.
+    pub(super) fn of_cases(fingerprint: Fingerprint, cases: &[CaseRecord]) -> Self {
+        Self {
+            format: FORMAT,
+            sha256: String::new(),
+            suite: String::new(),
+            fingerprint,
+            rebaselined: Vec::new(),
+            cases: cases.iter().map(|case| (case.id.clone(), known(&case.values))).collect(),
+        }
     }
 
     /// The file's text.
@@ -130,6 +141,11 @@ impl Baseline {
         }
         differs
     }
+}
+
+/// Those that are not skipped.
+fn known(values: &BTreeMap<Measure, Measured>) -> BTreeMap<Measure, Figure> {
+    values.iter().filter_map(|(measure, measured)| Some((*measure, measured.value()?))).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! together.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -55,6 +57,55 @@ pub struct Case {
     /// Made by a program, and not yet approved by a person.
     #[serde(default, skip_serializing_if = "is_false")]
     pub generated: bool,
+    /// How a program made it; it stays when somebody approves the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<MadeBy>,
+    /// For whoever reads the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What a case was made from, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MadeBy {
+    /// A heading.
+    Heading,
+    /// A sentence that says what something is or does.
+    Definition,
+    /// A row of a table.
+    Table,
+    /// Any other sentence.
+    Statement,
+    /// A chat model wrote it.
+    Model,
+    /// Two questions that different documents answer.
+    Combined,
+    /// Another case, with a name, a number or an identifier that the documents don't have.
+    Swapped,
+    /// A document that the suite doesn't have.
+    Removed,
+    /// A document that the caller may not see.
+    Access,
+    /// An answer that somebody got, and what people said of it.
+    Answer,
+}
+
+impl MadeBy {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Heading => "heading",
+            Self::Definition => "definition",
+            Self::Table => "table",
+            Self::Statement => "statement",
+            Self::Model => "model",
+            Self::Combined => "combined",
+            Self::Swapped => "swapped",
+            Self::Removed => "removed",
+            Self::Access => "access",
+            Self::Answer => "answer",
+        }
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
@@ -108,7 +159,7 @@ pub struct Gold {
 #[derive(Debug, thiserror::Error)]
 pub enum CaseError {
     #[error("read {file}: {cause}")]
-    Read { file: String, cause: std::io::Error },
+    Read { file: String, cause: io::Error },
     #[error("read {file}, line {line}: {reason}")]
     Line { file: String, line: usize, reason: String },
     #[error("read {file}: it has more than {CASES_MAX} cases")]
@@ -118,7 +169,7 @@ pub enum CaseError {
 /// The cases of one file, as they stand in it. Blank lines are none.
 pub fn read(path: &Path) -> Result<Vec<Case>, CaseError> {
     let file = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|cause| CaseError::Read { file: file.clone(), cause })?;
+    let text = fs::read_to_string(path).map_err(|cause| CaseError::Read { file: file.clone(), cause })?;
     parse(&file, &text)
 }
 
@@ -145,7 +196,47 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, CaseError> {
     Ok(cases)
 }
 
+/// Makes a file hold these cases, at once: whoever reads it meanwhile has those before or these.
+pub fn write<'a>(path: &Path, cases: impl IntoIterator<Item = &'a Case>) -> io::Result<()> {
+    let mut text = String::new();
+    for case in cases {
+        text.push_str(&serde_json::to_string(case)?);
+        text.push('\n');
+    }
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let mut file = File::create(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&part, path)
+}
+
 impl Case {
+    /// A case of nothing but a question that has no answer.
+    pub fn unanswerable(id: String, question: String) -> Self {
+        Self {
+            id,
+            question,
+            history: Vec::new(),
+            answerable: false,
+            answer: None,
+            facts: Vec::new(),
+            sources: Vec::new(),
+            groups: None,
+            must_not: Vec::new(),
+            tags: BTreeSet::new(),
+            cluster: None,
+            generated: false,
+            made_by: None,
+            note: None,
+        }
+    }
+
+    /// Whether a suite may hold it; else what is wrong with it.
+    pub fn is_sound(&self) -> Result<(), String> {
+        self.check()
+    }
+
     /// The cluster that it is drawn with: what is said, else the first source's document, else the conversation, else
     /// the case by itself.
     pub fn cluster(&self) -> String {
@@ -209,6 +300,7 @@ impl Case {
             .into_iter()
             .chain(self.answer.as_deref().map(|text| ("the answer", text)))
             .chain(self.cluster.as_deref().map(|text| ("the cluster", text)))
+            .chain(self.note.as_deref().map(|text| ("the note", text)))
             .chain(facts)
             .chain(gold)
             .chain(history)
@@ -232,7 +324,7 @@ mod tests {
         let line = r#"{"id": "a", "question": "Which port?", "history": [{"role": "user", "text": "Hi"}],
             "answerable": true, "answer": "2525", "facts": ["2525", ["two", "2"]],
             "sources": [{"document": "docs/a.md", "text": "port 2525"}], "as": ["staff"], "must_not": ["secret"],
-            "tags": ["plain"], "generated": true}"#
+            "tags": ["plain"], "generated": true, "made_by": "table", "note": "n"}"#
             .replace('\n', " ");
         let cases = parse("cases.jsonl", &format!("\n{line}\n\n")).unwrap();
         assert_eq!(cases[0].facts[1].wordings(), ["two", "2"]);
@@ -278,6 +370,8 @@ mod tests {
                 r#"{"id": "a", "question": "Why?", "answerable": true, "sources": [{"document": "d", "text": "t"}]}"#,
                 true,
             ),
+            (r#"{"id": "a", "question": "Why?", "answerable": true, "generated": true, "made_by": "swapped"}"#, true),
+            (r#"{"id": "a", "question": "Why?", "answerable": true, "made_by": "magic"}"#, false),
             (r#"{"id": "a", "question": "Why?"}"#, false),
             (r#"{"id": 3, "question": "Why?", "answerable": true}"#, false),
             (r#"{"id": "", "question": "Why?", "answerable": true}"#, false),

@@ -7,7 +7,8 @@
 //!
 //! In reading order: what is asked ([`suite`], [`case`]), of what ([`index`]), and how (`ask`); what that is worth
 //! (`judge`, `summary`); what it is held against ([`baseline`], [`gates`], `rule`, [`selftest`]); and what comes out
-//! ([`record`], [`report`]). [`run`] is the way through them.
+//! ([`record`], [`report`]). [`run`] is the way through them. [`generate`] makes cases, and
+//! [`review`] has a person approve them.
 
 pub mod suite;
 pub mod case;
@@ -16,6 +17,7 @@ pub mod index;
 
 pub mod run;
 mod ask;
+mod perturb;
 mod judge;
 mod second;
 mod fingerprint;
@@ -33,3 +35,6 @@ pub mod stats;
 pub mod retrieval;
 pub mod score;
 pub mod calibrate;
+
+pub mod generate;
+pub mod review;

@@ -11,6 +11,7 @@ mod case;
 mod figure;
 mod judge;
 mod measure;
+mod perturbed;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub use case::{
 pub use figure::{DIGITS, Estimate, Figure};
 pub use judge::{Agreement, JudgeRecord};
 pub use measure::{Direction, Measure, Measured, Skip};
+pub use perturbed::{Perturbation, PerturbationRecord};
 
 /// The form of reports that this code writes; another one is refused when it is read.
 pub const FORMAT: u32 = 1;
@@ -60,6 +62,9 @@ pub struct Report {
     pub selftest: Option<Card>,
     /// None: no judge was asked.
     pub judge: Option<JudgeRecord>,
+    /// Those that were asked for, in their order.
+    #[serde(default)]
+    pub perturbations: Vec<PerturbationRecord>,
     /// In the suite's order.
     pub cases: Vec<CaseRecord>,
     /// All that differs between two runs of the same.
@@ -108,7 +113,7 @@ pub struct Fingerprint {
     pub chat_model: Option<String>,
     /// Of the recorded answers that were replayed.
     pub recording: Option<String>,
-    /// The perturbation that was asked for.
+    /// How passages were changed. None: they were not; a report's own cases are asked as they are.
     pub perturbation: Option<String>,
     pub cairn_version: String,
     /// Of the program's file.

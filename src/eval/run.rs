@@ -5,6 +5,7 @@
 //! whichever order cases end in.
 
 mod kept;
+mod perturbed;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -23,8 +24,8 @@ use super::gates::Gates;
 use super::index::{Document, Index};
 use super::judge::Judge;
 use super::record::{
-    CaseRecord, CaseTimes, FORMAT, Fingerprint, GateRecord, JudgeRecord, Measure, OnInconclusive, Report, Ruling,
-    State, Times, canonical,
+    CaseRecord, CaseTimes, FORMAT, Fingerprint, GateRecord, JudgeRecord, Measure, OnInconclusive, Perturbation, Report,
+    Ruling, State, Times, canonical,
 };
 use super::rule::{Bench, Broken, conclude, invariants};
 use super::second::Second;
@@ -39,6 +40,7 @@ use crate::config::{Config, Fallback};
 use crate::document::{CollectionName, sha256};
 use crate::tasks::{Crew, blocking};
 use kept::Kept;
+use perturbed::Perturbed;
 
 /// Own labels from which on absolute rates are corrected by them.
 pub const OWN_LABELS_MIN: usize = 100;
@@ -64,6 +66,8 @@ pub struct Plan {
     pub judge: Option<usize>,
     /// Whether the reserve is asked in any case, as for a baseline that reserves are compared with.
     pub reserve: Reserve,
+    /// Each asks every case once more, with its passages changed.
+    pub perturbations: Vec<Perturbation>,
 }
 
 /// When the cases held in reserve are asked.
@@ -158,13 +162,19 @@ pub async fn run(config: Config, mut plan: Plan, told: impl Fn(&str, usize, usiz
         ready.suite = plan.suite.clone();
         ask_all(&Arc::new(ready.clone()), &mut kept, &told, || save(head.as_ref())).await?;
     }
+    let mut perturbed = Vec::new();
+    for kind in &plan.perturbations {
+        let shared = Arc::new(ready.clone());
+        perturbed.push(perturbed::ask_all(&shared, *kind, (&plan.out, &fingerprint), &told).await?);
+        save(head.as_ref())?;
+    }
     save(head.as_ref())?;
     index.app.ledger.close().await;
     let (mut cases, times) = kept.take(&plan.suite.cases)?;
     let judge = second_opinions(&index.app.config, (&plan, &ready), &mut cases, &told).await?;
     told("measuring", 0, 1);
     let failed = std::mem::take(&mut index.failed);
-    let ended = Ended { plan, ready, failed, fingerprint, cases, judge };
+    let ended = Ended { plan, ready, failed, fingerprint, cases, judge, perturbed };
     let mut report = blocking(move || ended.report()).await??;
     report.times = all_times(times, resumed, (began, clock));
     Ok(report)
@@ -306,11 +316,12 @@ struct Ended {
     fingerprint: Fingerprint,
     cases: Vec<CaseRecord>,
     judge: Option<JudgeRecord>,
+    perturbed: Vec<Perturbed>,
 }
 
 impl Ended {
     fn report(self) -> anyhow::Result<Report> {
-        let Self { plan, ready, failed, fingerprint, cases, judge } = self;
+        let Self { plan, ready, failed, fingerprint, cases, judge, perturbed } = self;
         let given = plan.gates.is_some();
         let gates = plan.gates.unwrap_or_default();
         let documents: Vec<&Document> = ready.documents.values().collect();
@@ -348,6 +359,7 @@ impl Ended {
             }
         }
         let notes = notes(given, (&plan.suite.cases, &cases), (result_of_build, card.is_some(), &metrics));
+        let perturbations = perturbed.into_iter().map(|perturbed| perturbed.record(&cases, &fingerprint)).collect();
         Ok(Report {
             format: FORMAT,
             suite: plan.suite.name,
@@ -364,6 +376,7 @@ impl Ended {
             comparison,
             selftest: card,
             judge,
+            perturbations,
             cases,
             times: Times::default(),
         })

@@ -19,7 +19,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 pub use conversation::{ConversationId, Opened};
-pub use trace::{Asked, Trace};
+pub use trace::{Asked, Message, Trace};
 
 use crate::answer::{AnswerError, AnswerEvent, Answerer, Grounding, Writer};
 use crate::caller::{Caller, Reach};

@@ -1,6 +1,8 @@
 //! `cairn eval` from the outside: suites, gates, baselines and recordings, by exit code and by report.
 
 mod handbook;
+mod making;
+mod perturbing;
 
 use std::fs;
 use std::path::PathBuf;

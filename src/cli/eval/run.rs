@@ -16,7 +16,7 @@ use crate::chat::replay::Head;
 use crate::config::Config;
 use crate::eval::baseline::Baseline;
 use crate::eval::gates::Gates;
-use crate::eval::record::{JudgeRecord, Report, Ruling};
+use crate::eval::record::{JudgeRecord, Perturbation, PerturbationRecord, Report, Ruling};
 use crate::eval::run::{self, ChatMode, Plan, Reserve};
 use crate::eval::selftest::LabelledSet;
 use crate::eval::suite::Suite;
@@ -36,6 +36,30 @@ enum Chat {
     Replay,
     /// The configured endpoint
     Live,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Perturb {
+    /// Passages that don't answer are added
+    Distractors,
+    /// Passages come in another order
+    Shuffled,
+    /// Passages that answer are taken out
+    GoldRemoved,
+    /// A passage is added that says otherwise
+    Contradiction,
+}
+
+impl Perturb {
+    fn kind(self) -> Perturbation {
+        match self {
+            Self::Distractors => Perturbation::Distractors,
+            Self::Shuffled => Perturbation::Shuffled,
+            Self::GoldRemoved => Perturbation::GoldRemoved,
+            Self::Contradiction => Perturbation::Contradiction,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -78,6 +102,9 @@ pub(in crate::cli) struct RunArgs {
     /// Ask the reserve's cases too, whatever the gates say
     #[arg(long)]
     reserve: bool,
+    /// Ask every case again with its passages changed so, and compare (separated by commas)
+    #[arg(long, value_name = "KINDS", value_enum, value_delimiter = ',')]
+    perturb: Vec<Perturb>,
     /// Where the index, finished cases and the report go [default: eval/NAME in data.dir]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -126,7 +153,14 @@ impl RunArgs {
             (None, Chat::Live, _) => ChatMode::Live,
         };
         let labels = self.labels.iter().map(|folder| LabelledSet::read(folder)).collect::<Result<_, _>>()?;
+        let mut perturbations: Vec<Perturbation> = Vec::new();
+        for kind in self.perturb.into_iter().map(Perturb::kind) {
+            if !perturbations.contains(&kind) {
+                perturbations.push(kind);
+            }
+        }
         Ok(Plan {
+            perturbations,
             suite,
             chat,
             out,
@@ -210,6 +244,9 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
             None => writeln!(out, "  {name:<20}     -   {skipped} skipped")?,
         }
     }
+    for perturbed in &report.perturbations {
+        print_perturbed(perturbed, out)?;
+    }
     for gate in &report.gates {
         writeln!(out, "{:<13}{}", gate.ruling.name(), gate.reason)?;
     }
@@ -244,6 +281,30 @@ fn judged(judge: &JudgeRecord) -> String {
          faults, doubts {alarms} of {untouched} untouched sentences; {} calls, {} unreadable, {} failed, {} not asked",
         judge.model, judge.calls, judge.unread, judge.failed, judge.not_asked
     )
+}
+
+/// The same cases with their passages changed: what differs, with its interval and p.
+fn print_perturbed(perturbed: &PerturbationRecord, out: &mut impl Write) -> io::Result<()> {
+    let PerturbationRecord { kind, expected, cases, .. } = perturbed;
+    let left_out: usize = perturbed.left_out.values().sum();
+    writeln!(out, "{}: {cases} cases, {left_out} left out; expected: {expected}", kind.name())?;
+    for difference in &perturbed.differences {
+        let (name, gain) = (difference.measure.name(), difference.gain);
+        writeln!(
+            out,
+            "  {name:<20}{:>6.3} -> {:.3}   gain {:+.3}, {:+.3} to {:+.3}   p {:.3}",
+            difference.baseline.get(),
+            difference.run.get(),
+            gain.value.get(),
+            gain.low.get(),
+            gain.high.get(),
+            difference.p.get()
+        )?;
+    }
+    if let Some(citing) = perturbed.cites_added {
+        writeln!(out, "  {citing} answers cite what was added")?;
+    }
+    Ok(())
 }
 
 pub(super) fn rebaseline(args: &RebaselineArgs) -> anyhow::Result<ExitCode> {

@@ -46,6 +46,7 @@ pub(crate) fn example() -> Report {
         comparison: None,
         selftest: None,
         judge: None,
+        perturbations: Vec::new(),
         cases: vec![example_case()],
         times: Times { began: "2026-01-01T00:00:00Z".into(), seconds: 1.5, ..Times::default() },
     }

@@ -171,6 +171,15 @@ pub(super) fn made(documents: &[&Document]) -> Vec<Canary> {
 }
 
 /// Sentences worth asking about, in an order that follows from their words alone.
+/// A sentence that says otherwise than this one, which stands in this passage. None: nothing in it can be turned round.
+pub(in crate::eval) fn contradicted(text: &str, passage: &str) -> Option<String> {
+    number(text, passage)
+        .or_else(|| date(text, passage))
+        .or_else(|| swapped(text, &OPPOSITES))
+        .or_else(|| swapped(text, &UNITS))
+        .or_else(|| negated(text))
+}
+
 fn sentences<'a>(documents: &[&'a Document]) -> Vec<Sentence<'a>> {
     let mut found = Vec::new();
     for document in documents {
