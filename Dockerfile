@@ -14,6 +14,7 @@ COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
 COPY config config
+COPY models models
 COPY src src
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \

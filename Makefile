@@ -55,12 +55,13 @@ measure-readers: build setup ## read those files and compare with other programs
 fetch-claims: ## fetch the documentation that the scorer is measured on, 60 MB
 	eval/scorer/fetch "$(claims)"
 
-measure-scorer: ## measure how claims are checked, on corrupted documentation; takes LABELS=folder for labelled answers
+measure-scorer: setup ## measure how claims are checked, on corrupted documentation; takes LABELS=folder for labelled answers
 	cargo build --release --locked --example claim_scores
 	test -x "$(claims)/venv/bin/python" || python3 -m venv "$(claims)/venv"
 	"$(claims)/venv/bin/python" -m pip install --quiet -r eval/scorer/requirements.txt
 	PYTHON="$(claims)/venv/bin/python" eval/scorer/measure $(if $(LABELS),--labels "$(LABELS)") \
-		"$(or $(CARGO_TARGET_DIR),target)/release/examples/claim_scores" "$(claims)"
+		"$(or $(CARGO_TARGET_DIR),target)/release/examples/claim_scores" "$(claims)" \
+		"$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/cairn/models"
 
 measure-streamed: setup ## measure labelled answers on their way through the path of an answer; takes LABELS=folder
 	cargo build --release --locked --example stream_answers

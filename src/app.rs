@@ -8,18 +8,20 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use data_dir::{DataDir, DataDirError, Serving};
+use tracing::warn;
 
 use crate::answer::{
     AnswerError, Answerer, Condenser, Joiner, Originals, Policy, Prompt, PromptError, Rerank, Verifier,
 };
+use crate::chat::judge::ChatJudge;
 use crate::chat::{ChatClient, ChatError};
 use crate::config::{self, Config, Embed, EmbedPlace, RerankPlace, Unsupported};
 use crate::document::{CollectionName, DocumentId, Version};
 use crate::embed::{
-    EmbedError, Embedder, LocalEmbedder, LocalReranker, ModelFiles, Prefixes, RemoteEmbedder, RemoteReranker,
-    RerankError, Reranker, Runtime, SparseEmbedder,
+    CrossEncoder, CrossReading, EmbedError, Embedder, LocalEmbedder, LocalReranker, ModelFiles, Prefixes,
+    RemoteEmbedder, RemoteReranker, RerankError, Reranker, Runtime, SparseEmbedder,
 };
-use crate::ground::{ModelError, Scorer};
+use crate::ground::{ModelError, Opinion, Scorer, SecondReader};
 use crate::ingest::bring::Bringer;
 use crate::ingest::budget::Budget;
 use crate::ingest::cached::CachedEmbedder;
@@ -136,7 +138,8 @@ impl App {
             condenser: Condenser::new(&config.conversations).map_err(PromptError::from)?,
             retrieval: config.retrieval.clone(),
             limits: config.answer.clone(),
-            scorer: Arc::new(Scorer::shipped()?),
+            scorer: Arc::new(scorer(&config).await?),
+            judge: config.ground.judge.as_ref().map(ChatJudge::new).transpose()?,
             verifier: Verifier::new(originals),
             policy: policy(config.answer.unsupported, config.answer.supported_share_min),
             policies: policies(&config),
@@ -287,6 +290,43 @@ async fn rerank(config: &Config) -> Result<Option<Rerank>, AppError> {
         }
     };
     Ok(Some(Rerank::new(reranker, candidates, deadline)))
+}
+
+/// What checks sentences, as configured. Where ONNX Runtime can't be had, by words and rules alone.
+pub async fn scorer(config: &Config) -> Result<Scorer, AppError> {
+    let (models_dir, config::Ground { contradiction, threads, .. }) =
+        (config.models_dir.clone(), config.ground.clone());
+    let started = blocking(move || {
+        let scorer = Scorer::shipped()?;
+        if !contradiction {
+            return Ok(scorer);
+        }
+        if let Err(error) = Runtime::load(&models_dir) {
+            warn!(error = %error, "sentences are checked without the cross-encoder (ground.contradiction)");
+            return Ok(scorer);
+        }
+        Ok(scorer.with_reader(Arc::new(Cross(CrossEncoder::start(threads)?))))
+    });
+    started.await?
+}
+
+/// The cross-encoder, for the scorer, which knows nothing of models.
+struct Cross(CrossEncoder);
+
+impl SecondReader for Cross {
+    fn read(&self, claim: &str, evidence: &str) -> Option<Opinion> {
+        match self.0.read(claim, evidence) {
+            Ok(CrossReading { entailment, against }) => Some(Opinion { entailment, against }),
+            Err(error) => {
+                warn!(error = %error, "a sentence is checked without the cross-encoder");
+                None
+            }
+        }
+    }
+
+    fn fingerprint(&self) -> &str {
+        self.0.fingerprint()
+    }
 }
 
 /// The configured embedder, its models loaded.

@@ -3,7 +3,9 @@
 //!
 //! Knows nothing of documents or citations. Dropping the stream closes the connection, so the endpoint stops working.
 
+pub mod judge;
 pub mod replay;
+pub mod template;
 
 use std::sync::Arc;
 
@@ -110,6 +112,8 @@ enum Kind {
     Endpoint(Endpoint),
     Replay(Replay),
     Recorded(Box<ChatClient>, Recording),
+    /// The same, and what is recorded is not asked again.
+    Remembering(Box<ChatClient>, Recording),
 }
 
 /// What [`ChatClient::stream`] gives.
@@ -186,11 +190,17 @@ impl ChatClient {
         Self(Kind::Recorded(Box::new(self), recording))
     }
 
+    /// The same, and a request whose answer is in `recording` gets that one.
+    #[must_use]
+    pub fn remembering(self, recording: Recording) -> Self {
+        Self(Kind::Remembering(Box::new(self), recording))
+    }
+
     pub fn base_url(&self) -> &str {
         match &self.0 {
             Kind::Endpoint(endpoint) => &endpoint.0.config.base_url,
             Kind::Replay(_) => "recorded answers",
-            Kind::Recorded(client, _) => client.base_url(),
+            Kind::Recorded(client, _) | Kind::Remembering(client, _) => client.base_url(),
         }
     }
 
@@ -199,7 +209,7 @@ impl ChatClient {
         match &self.0 {
             Kind::Endpoint(endpoint) => endpoint.model().await,
             Kind::Replay(replay) => Ok(&replay.head().model),
-            Kind::Recorded(client, _) => Box::pin(client.model()).await,
+            Kind::Recorded(client, _) | Kind::Remembering(client, _) => Box::pin(client.model()).await,
         }
     }
 
@@ -214,7 +224,28 @@ impl ChatClient {
                 let events = Box::pin(client.stream(messages, sampling)).await?;
                 Ok(kept(events, request.sha256(), recording.clone()))
             }
+            Kind::Remembering(client, recording) => {
+                if let Some(known) = recording.answer(&request.sha256()) {
+                    return Ok(replay::streamed(known).boxed());
+                }
+                let events = Box::pin(client.stream(messages, sampling)).await?;
+                Ok(kept(events, request.sha256(), recording.clone()))
+            }
         }
+    }
+
+    /// The whole answer at once, and why it ended.
+    pub async fn text(&self, messages: &[Message], sampling: Sampling) -> Result<(String, Finish), ChatError> {
+        let mut pieces = self.stream(messages, sampling).await?;
+        let mut text = String::new();
+        while let Some(piece) = pieces.next().await {
+            match piece? {
+                ChatEvent::Text(more) => text.push_str(&more),
+                ChatEvent::End { finish, .. } => return Ok((text, finish)),
+            }
+        }
+        let reason = "ended its answer in the middle".to_owned();
+        Err(ChatError::Unavailable { base_url: self.base_url().to_owned(), reason })
     }
 
     /// The temperature and the most tokens of an answer.
@@ -222,7 +253,7 @@ impl ChatClient {
         let (temperature, tokens_max) = match &self.0 {
             Kind::Endpoint(endpoint) => (endpoint.0.config.temperature, endpoint.0.config.answer_tokens_max),
             Kind::Replay(replay) => (replay.head().temperature, replay.head().answer_tokens_max),
-            Kind::Recorded(client, _) => return client.sampling(sampling),
+            Kind::Recorded(client, _) | Kind::Remembering(client, _) => return client.sampling(sampling),
         };
         let tokens = sampling.answer_tokens_max.map_or(tokens_max, |n| n.min(tokens_max));
         (sampling.temperature.unwrap_or(temperature), tokens)

@@ -78,6 +78,7 @@ fn describe() {
         "Passages left out because they are not in their document's text"
     );
     describe_counter!("cairn_answer_fallbacks_total", "Answers quoted because the chat model could not be had");
+    describe_counter!("cairn_judge_failures_total", "Sentences that have no second opinion, by reason");
     for rare in ["cairn_passages_unverified_total", "cairn_answer_fallbacks_total"] {
         metrics::counter!(rare).increment(0); // An alert needs the 0 before the 1.
     }

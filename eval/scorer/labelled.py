@@ -28,6 +28,8 @@ class Claims:
     label: numpy.ndarray
     known: numpy.ndarray
     answer: numpy.ndarray
+    # The cross-encoder's logit; NaN where it says nothing.
+    read: numpy.ndarray
     supported: numpy.ndarray
     source: numpy.ndarray
     context: list
@@ -43,6 +45,7 @@ class Claims:
 @dataclasses.dataclass
 class Made:
     x: numpy.ndarray
+    read: numpy.ndarray
     label: numpy.ndarray
     weight: numpy.ndarray
     kind: numpy.ndarray
@@ -68,10 +71,11 @@ def measured(dump, rows):
     return head["features"], head["signs"], [json.loads(line)["pieces"] for line in out[1:]]
 
 
-def judged(dump, rows):
-    """The head with the shipped threshold, and each row's score and pieces, as the shipped scorer has them."""
+def judged(dump, rows, models=None):
+    """The head with the shipped threshold, and each row's score and pieces, as the shipped scorer has them: with the
+    cross-encoder where `models` names the folder that has ONNX Runtime."""
     lines = "".join(json.dumps({"id": str(at), "answer": row["answer"], "passages": row["passages"]}) + "\n" for at, row in enumerate(rows))
-    out = subprocess.run([dump], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
+    out = subprocess.run([dump, *([models] if models else [])], input=lines, capture_output=True, text=True, check=True).stdout.splitlines()
     return json.loads(out[0]), [json.loads(line) for line in out[1:]]
 
 
@@ -80,44 +84,44 @@ def checked(pieces):
     return [p for p in pieces if p["kind"] == "Claim"] or [p for p in pieces if p["kind"] != "Heading"] or pieces
 
 
-def nearest(sentences, start, end):
-    """Of sentences with their logits, as a cross-encoder's `measure.py table` writes them, the one that is the claim."""
-    shared = [(min(end, b) - max(start, a), logit) for (a, b), logit in sentences]
-    return max(shared)[1] if shared and max(shared)[0] > 0 else numpy.nan
+def read_logits(path):
+    """What a cross-encoder says of pieces, as `cross/score.py` writes it: by id and span in bytes. None: nothing."""
+    if not path:
+        return {}
+    rows = [json.loads(line) for line in open(path)]
+    return {(row["id"], *span): logit for row in rows for span, logit in zip(row["spans"], row["logits"]) if logit is not None}
 
 
 def claims(dump, rows, entailment=None):
-    """Reads the claims of labelled rows. `entailment`: lines {"id", "spans", "logit"}, for `train` out of fold."""
+    """Reads the claims of labelled rows. `entailment`: logits as `read_logits` reads them, of `train` out of fold."""
     names, signs, pieces = measured(dump, rows)
-    outside = {}
-    if entailment:
-        for line in open(entailment):
-            row = json.loads(line)
-            outside[row["id"]] = list(zip(row["spans"], row["logit"]))
-    x, label, known, answer = [], [], [], []
+    logits = read_logits(entailment)
+    x, label, known, answer, read = [], [], [], [], []
     for number, (row, of_row) in enumerate(zip(rows, pieces)):
         text, use = row["answer"].encode(), checked(of_row)
         for piece in use:
             start, end = (len(text[: piece[at]].decode()) for at in ("start", "end"))
-            x.append([*piece["features"], nearest(outside.get(row["id"], []), start, end)])
+            x.append(piece["features"])
+            read.append(logits.get((row["id"], piece["start"], piece["end"]), numpy.nan))
             answer.append(number)
             spans = row["unsupported_spans"] or []
             wrong = any(min(end, b) - max(start, a) >= OVERLAP_MIN for a, b in spans) if spans else not row["supported"]
             label.append(int(not wrong))
             known.append(row["supported"] or bool(spans) or len(use) == 1)
     return Claims(
-        [*names, "entailment"], [*signs, 1], numpy.array(x, dtype=numpy.float32), numpy.array(label), numpy.array(known, bool),
-        numpy.array(answer), numpy.array([int(row["supported"]) for row in rows]),
+        names, signs, numpy.array(x, dtype=numpy.float32), numpy.array(label), numpy.array(known, bool),
+        numpy.array(answer), numpy.array(read), numpy.array([int(row["supported"]) for row in rows]),
         numpy.array([SOURCES.index(row["source"]) for row in rows]), [row["context_id"] for row in rows],
     )  # fmt: skip
 
 
-def made(dump, path, rules=None):
+def made(dump, path, rules=None, entailment=None):
     """Claims made from documents. With `rules`, wrong ones that nothing measured could tell are left out."""
+    logits = read_logits(entailment)
     rows = [json.loads(line) for line in open(path)]
     rows = [row for row in rows if not (rules and row["kind"] in NOT_TRAINED)]
     _, _, pieces = measured(dump, rows)
-    x, label, weight, kind, of_row = [], [], [], [], []
+    x, label, weight, kind, of_row, read = [], [], [], [], [], []
     for number, (row, of) in enumerate(zip(rows, pieces)):
         use = checked(of)
         for piece in use:
@@ -125,7 +129,8 @@ def made(dump, path, rules=None):
             told = row["supported"] or foreign or (rules and sum(piece["features"][at] for at in rules) > 0)
             if rules and (not told or (len(use) > 1 and not row["supported"])):
                 continue
-            x.append([*piece["features"], numpy.nan])
+            x.append(piece["features"])
+            read.append(logits.get((row["id"], piece["start"], piece["end"]), numpy.nan))
             label.append(int(row["supported"]))
             weight.append(foreign or 1.0)
             kind.append(row["kind"].split(":")[0])
@@ -133,7 +138,7 @@ def made(dump, path, rules=None):
     label, weight = numpy.array(label), numpy.array(weight)
     for value in (0, 1):
         weight[label == value] /= max(weight[label == value].sum(), 1e-9)
-    return Made(numpy.array(x, dtype=numpy.float32), label, weight, numpy.array(kind), numpy.array(of_row))
+    return Made(numpy.array(x, dtype=numpy.float32), numpy.array(read), label, weight, numpy.array(kind), numpy.array(of_row))
 
 
 def attributed(data, score, within=None):

@@ -1,8 +1,8 @@
 """Measures the scorer as it ships: figures by source, the reliability of its scores, what it finds in corrupted claims.
 
-    python measure.py --dump DUMP [--labels LABELS_DIR] [--split dev] [--documents CLAIMS.jsonl ...]
+    python measure.py --dump DUMP [--models MODELS_DIR] [--labels LABELS_DIR] [--split dev] [--documents CLAIMS.jsonl ...]
 
-Scores come from the Rust code with the model that is built into it; nothing is fitted here. Intervals are of 95 %: by
+Scores come from the Rust code with the models that are built into it, the cross-encoder only with `--models`; nothing is fitted here. Intervals are of 95 %: by
 bootstrap for answers, Wilson's for shares. Prints Markdown, the tables of docs/asking.md.
 """
 
@@ -35,10 +35,10 @@ def share(hits, count):
     return f"{hits / count:.1%} ({max(0, middle - half):.1%}–{min(1, middle + half):.1%})"
 
 
-def of_answers(dump, labels, split):
+def of_answers(dump, models, labels, split):
     rows = labelled.load(labels, split)
     data = labelled.claims(dump, rows)
-    head, judged = labelled.judged(dump, rows)
+    head, judged = labelled.judged(dump, rows, models)
     score = numpy.array([row["score"] for row in judged])
     print(f"## Answers, {split}, at {head['threshold']:.3f}\n\n{labelled.table(data, score, head['threshold'])}\n")
     of_claims = numpy.array([piece["score"] for row in judged for piece in labelled.checked(row["pieces"])])
@@ -49,9 +49,9 @@ def of_answers(dump, labels, split):
     print(f"Time of {len(spent)} pieces: median {numpy.median(spent):.2f} ms, 99 % {numpy.percentile(spent, 99):.1f} ms, most {spent.max():.1f} ms\n")
 
 
-def of_documents(dump, path):
+def of_documents(dump, models, path):
     made = [json.loads(line) for line in open(path)]
-    head, judged = labelled.judged(dump, made)
+    head, judged = labelled.judged(dump, made, models)
     flagged, ruled = collections.defaultdict(list), collections.defaultdict(list)
     for row, result in zip(made, judged):
         use = labelled.checked(result["pieces"])
@@ -69,14 +69,15 @@ def of_documents(dump, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--dump", required=True)
+    parser.add_argument("--models")
     parser.add_argument("--labels")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--documents", nargs="*", default=[])
     args = parser.parse_args()
     if args.labels:
-        of_answers(args.dump, args.labels, args.split)
+        of_answers(args.dump, args.models, args.labels, args.split)
     for path in args.documents:
-        of_documents(args.dump, path)
+        of_documents(args.dump, args.models, path)
 
 
 main()

@@ -1,7 +1,6 @@
 """Trains the model that weighs what the scorer measures, and writes it as JSON for the Rust code.
 
     python train.py --labels LABELS_DIR --documents CLAIMS.jsonl --dump DUMP --out src/ground/data/model.json
-                    [--entailment SCORES.jsonl]
 
 LABELS_DIR holds `claims.jsonl` and `contexts.jsonl`; only their `train` split is read. CLAIMS.jsonl comes from
 `targets.py`, over documents that are not those measured on. DUMP is the crate's example `claim_scores`. Everything is decided by
@@ -170,12 +169,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--labels", "--documents", "--dump", "--out"):
         parser.add_argument(name, required=True)
-    parser.add_argument("--entailment")
     parser.add_argument("--leave-one-out", action="store_true")
     args = parser.parse_args()
-    data = labelled.claims(args.dump, labelled.load(args.labels, "train"), args.entailment)
+    data = labelled.claims(args.dump, labelled.load(args.labels, "train"))
     made = labelled.made(args.dump, args.documents, [data.names.index(name) for name in RULES])
-    columns = [at for at, name in enumerate(data.names) if name not in NOT_USED and (args.entailment or name != "entailment")]
+    columns = [at for at, name in enumerate(data.names) if name not in NOT_USED]
     signs = [0 if name in FREE else sign for name, sign in zip(data.names, data.signs)]
 
     raw = out_of_fold(data, made, columns, signs)
@@ -187,7 +185,7 @@ def main():
     model = fit(data, made, columns, signs, numpy.ones(len(data.answer), bool))
     provenance = {
         "made": datetime.date.today().isoformat(), "by": "eval/scorer/train.py", "labels": dict(zip(SOURCES, (int(rows.sum()) for rows in data.by_source()))),
-        "documents": len(made.label), "settings": SETTINGS | {"rounds": ROUNDS, "linear_share": LINEAR_SHARE}, "entailment": bool(args.entailment),
+        "documents": len(made.label), "settings": SETTINGS | {"rounds": ROUNDS, "linear_share": LINEAR_SHARE},
     }  # fmt: skip
     out = {
         "features": [data.names[column] for column in columns],
@@ -210,4 +208,5 @@ def main():
         left_out(data, made, columns, signs, (knots, values), at)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -34,6 +34,9 @@ pub enum Policy {
     Block { supported_share_min: f64 },
 }
 
+/// Whether the passages bear a claim out, by another's word. None: they can't say, and the scorer's word stands.
+pub(super) type SecondOpinion = Box<dyn FnMut(&str) -> Option<bool> + Send>;
+
 /// How a checked answer ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ending {
@@ -46,6 +49,8 @@ pub(super) struct Ending {
 pub(super) struct Gate {
     scorer: Arc<Scorer>,
     policy: Policy,
+    /// Asked about claims that the scorer calls supported.
+    second: Option<SecondOpinion>,
     /// As the answer may rely on them, and as claims are compared with them: all together, and each by itself.
     sources: Vec<Passage>,
     together: Passages,
@@ -80,6 +85,7 @@ impl Gate {
         Self {
             scorer,
             policy,
+            second: None,
             together: Passages::read(&texts),
             alone: texts.iter().map(|text| Passages::read(&[text])).collect(),
             addresses: Addresses::of(sources),
@@ -96,6 +102,11 @@ impl Gate {
             cited: false,
             silent: false,
         }
+    }
+
+    /// The same with somebody to ask for a second opinion.
+    pub(super) fn with_second(self, second: Option<SecondOpinion>) -> Self {
+        Self { second, ..self }
     }
 
     /// Takes the next part of the text; gives what can be shown with it.
@@ -200,7 +211,7 @@ impl Gate {
     /// A piece of the text that nothing can change any more.
     fn pass(&mut self, piece: Piece) -> Vec<AnswerEvent> {
         let judged = match piece.kind {
-            Kind::Claim => Some(self.scorer.judge(self.reader.text(), piece.span, &self.together)),
+            Kind::Claim => Some(self.judge(piece.span)),
             Kind::AboutSources => {
                 self.silent = true;
                 None
@@ -229,6 +240,17 @@ impl Gate {
             return std::mem::take(&mut self.held);
         }
         Vec::new()
+    }
+
+    /// The scorer's word, and where that is yes, another's beside it.
+    fn judge(&mut self, claim: Span) -> Judgement {
+        let text = self.reader.text();
+        let judged = self.scorer.judge(text, claim, &self.together);
+        let asked = self.second.as_mut().filter(|_| judged.verdict == Verdict::Supported);
+        match asked.and_then(|second| second(claim.of(text))) {
+            Some(false) => self.scorer.denied(judged, claim),
+            Some(true) | None => judged,
+        }
     }
 
     fn leave_out(&mut self) -> Vec<AnswerEvent> {
@@ -376,6 +398,7 @@ impl Gate {
             verdict: judged.verdict,
             score: judged.score,
             coverage: judged.coverage,
+            entailment: judged.entailment,
             evidence: judged.evidence.iter().filter_map(|place| self.evidence(*place)).collect(),
             findings: judged.mismatches.iter().map(finding).collect(),
         }
@@ -464,13 +487,14 @@ pub(super) fn quoted_claim(span: Span, source: &Passage, words: Span) -> Checked
         verdict: Verdict::Supported,
         score: 1.0,
         coverage: 1.0,
+        entailment: None,
         evidence: vec![evidence(source, words)],
         findings: Vec::new(),
     }
 }
 
 /// What a claim may rest on: the head of a table that the passage has rows of counts too.
-fn whole_text(passage: &Passage) -> String {
+pub(super) fn whole_text(passage: &Passage) -> String {
     let chunk = &passage.hit.chunk;
     match &chunk.table_head {
         Some(head) => format!("{head}\n{}", chunk.text),

@@ -10,17 +10,16 @@ mod rule;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use futures::StreamExt;
-use minijinja::{Environment, context};
+use minijinja::context;
 
 use super::{Question, Turn};
-use crate::chat::{ChatClient, ChatEvent, Finish, Message, Role, Sampling};
+use crate::chat::template::Template;
+use crate::chat::{ChatClient, Finish, Message, Role, Sampling};
 use crate::config::{self, Condense};
 use crate::embed::{Embedder, SparseEmbedder};
 use rule::Leaning;
 
 const TEMPLATE: &str = include_str!("../../config/prompts/condense.j2");
-const NAME: &str = "condense.j2";
 /// A rewritten question is at most so many times as long as the two that it is made of, and some more.
 const LENGTH_FACTOR: usize = 2;
 const LENGTH_MORE: usize = 120;
@@ -53,7 +52,7 @@ impl CondensedBy {
 
 /// Makes questions stand by themselves.
 pub struct Condenser {
-    environment: Environment<'static>,
+    template: Template,
     condense: Condense,
     timeout: Duration,
     tokens_max: u32,
@@ -63,10 +62,8 @@ pub struct Condenser {
 impl Condenser {
     /// With the template in the binary.
     pub fn new(config: &config::Conversations) -> Result<Self, minijinja::Error> {
-        let mut environment = Environment::new();
-        environment.add_template(NAME, TEMPLATE)?;
         Ok(Self {
-            environment,
+            template: Template::new("condense.j2", TEMPLATE.to_owned())?,
             condense: config.condense,
             timeout: config.condense_timeout,
             tokens_max: config.condense_tokens_max,
@@ -132,12 +129,7 @@ impl Condenser {
                 context! { role, text => turn.text.split_whitespace().collect::<Vec<_>>().join(" ") }
             })
             .collect();
-        let template = self.environment.get_template(NAME)?;
-        let mut rendered = template.render_captured(context! { history, question })?;
-        let (system, user) = rendered.with_state_mut(|state| {
-            Ok::<_, minijinja::Error>((state.render_block("system")?, state.render_block("user")?))
-        })?;
-        Ok(vec![Message { role: Role::System, content: system }, Message { role: Role::User, content: user }])
+        Ok(self.template.messages(context! { history, question })?.into())
     }
 }
 
@@ -157,16 +149,8 @@ fn count(condensed: &Condensed) {
 /// The whole text of a model. None: it failed, or was cut off.
 async fn written(chat: &ChatClient, messages: &[Message], tokens_max: u32) -> Option<String> {
     let sampling = Sampling { temperature: Some(0.0), answer_tokens_max: Some(tokens_max) };
-    let mut pieces = std::pin::pin!(chat.stream(messages, sampling).await.ok()?);
-    let mut text = String::new();
-    while let Some(piece) = pieces.next().await {
-        match piece.ok()? {
-            ChatEvent::Text(more) => text.push_str(&more),
-            ChatEvent::End { finish: Finish::Stop, .. } => return Some(text),
-            ChatEvent::End { finish: Finish::Length | Finish::ContentFilter, .. } => return None,
-        }
-    }
-    None
+    let (text, finish) = chat.text(messages, sampling).await.ok()?;
+    (finish == Finish::Stop).then_some(text)
 }
 
 /// What a model wrote, if it is a question about what the conversation is about.

@@ -7,6 +7,7 @@ use crate::error::Class;
 use crate::ground::Verdict;
 use crate::ground::mismatch::MismatchKind;
 use crate::store::StoreError;
+use crate::tasks::Panicked;
 
 /// An answer as it is written: `Sources`, then text, citations and claims, then exactly one `Done` or `Failed`.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct CheckedClaim {
     pub score: f32,
     /// The share of the claim's words that the evidence has, in 0..=1.
     pub coverage: f32,
+    /// How probable the cross-encoder holds it, in 0..=1. None: it was not asked.
+    pub entailment: Option<f32>,
     /// The words that bear it out best; none where there are none.
     pub evidence: Vec<Evidence>,
     pub findings: Vec<Finding>,
@@ -224,6 +227,8 @@ pub enum AnswerError {
     TimedOut { seconds: u64 },
     #[error("the service is stopping")]
     Stopped,
+    #[error(transparent)]
+    Panicked(#[from] Panicked),
     #[error("the answer can't be added to its conversation just now; the service's log says why")]
     NotKept,
 }
@@ -236,7 +241,7 @@ impl AnswerError {
             Self::Embed(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::Chat(error) => error.class(),
-            Self::Prompt(_) | Self::Originals { .. } => Class::Internal,
+            Self::Prompt(_) | Self::Originals { .. } | Self::Panicked(_) => Class::Internal,
             Self::TimedOut { .. } | Self::Stopped | Self::NotKept => Class::Unavailable,
         }
     }

@@ -45,10 +45,11 @@ pub use verify::Verifier;
 pub use write::{EXTRACTIVE_LEAD, FALLBACK_LEAD};
 
 use crate::caller::Caller;
+use crate::chat::judge::ChatJudge;
 use crate::chat::{ChatClient, Role, Sampling};
-use crate::config;
+use crate::config::{self, Search};
 use crate::document::{CollectionName, Hit, Passage};
-use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder};
+use crate::embed::{EmbedError, Embedder, Purpose, SparseEmbedder, SparseVector};
 use crate::ground::Scorer;
 use crate::store::{Filter, Query, VectorStore};
 use join::Budget;
@@ -126,6 +127,8 @@ pub struct Answerer {
     pub retrieval: config::Retrieval,
     pub limits: config::Answer,
     pub scorer: Arc<Scorer>,
+    /// A second opinion on claims. None: the scorer's word stands.
+    pub judge: Option<ChatJudge>,
     pub verifier: Verifier,
     pub policy: Policy,
     /// Where a collection has one of its own.
@@ -157,7 +160,10 @@ impl Answerer {
         };
         let query = Query {
             dense,
-            sparse: self.sparse.question(text),
+            sparse: match self.retrieval.search {
+                Search::Hybrid => self.sparse.question(text),
+                Search::Dense => SparseVector::default(),
+            },
             filter: filter.clone(),
             candidates: self.retrieval.candidates.max(limit),
             rank_constant: self.retrieval.rank_constant,
@@ -243,6 +249,7 @@ pub(crate) mod tests {
 
     pub(crate) fn limits() -> config::Retrieval {
         config::Retrieval {
+            search: Search::Hybrid,
             candidates: 10,
             rank_constant: 2,
             passages_max: 5,

@@ -2,20 +2,20 @@
 
 use std::path::Path;
 
-use minijinja::{Environment, context};
+use minijinja::context;
 
 use super::instructions::is_instruction;
 use super::sentence::sentences;
 use super::{Answerer, Grounding, REFUSAL, Turn};
-use crate::chat::{Message, Role};
+use crate::chat::Message;
+use crate::chat::template::Template;
 use crate::document::{Passage, sha256};
 
 const DEFAULT: &str = include_str!("../../config/prompts/answer.j2");
-const NAME: &str = "answer.j2";
 
 /// The template, parsed and tried.
 pub struct Prompt {
-    environment: Environment<'static>,
+    template: Template,
 }
 
 /// Why a template can't be used.
@@ -35,13 +35,7 @@ impl Prompt {
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|cause| PromptError::Read { path: path.display().to_string(), cause })?,
         };
-        let mut environment = Environment::new();
-        environment.add_filter("data", |text: String| defused(&text));
-        environment.add_filter("attribute", |text: String| {
-            defused(&text).replace('"', "&quot;").replace('>', "&gt;").replace('\n', " ")
-        });
-        environment.add_template_owned(NAME, text)?;
-        let prompt = Self { environment };
+        let prompt = Self { template: Template::new("answer.j2", text)? };
         prompt.messages("Is this template complete?", &[], &[])?;
         Ok(prompt)
     }
@@ -68,13 +62,7 @@ impl Prompt {
                 }
             })
             .collect();
-        let template = self.environment.get_template(NAME)?;
-        let mut rendered = template.render_captured(context! { question, sources, refusal => REFUSAL })?;
-        let (system, user) = rendered.with_state_mut(|state| {
-            Ok::<_, minijinja::Error>((state.render_block("system")?, state.render_block("user")?))
-        })?;
-        let system = Message { role: Role::System, content: system };
-        let user = Message { role: Role::User, content: user };
+        let [system, user] = self.template.messages(context! { question, sources, refusal => REFUSAL })?;
         let earlier = history.iter().map(|turn| Message { role: turn.role, content: turn.text.clone() });
         Ok([system].into_iter().chain(earlier).chain([user]).collect())
     }
@@ -88,23 +76,6 @@ impl Answerer {
         let messages = self.prompt.messages(&question.text, &question.history, passages).ok()?;
         Some(sha256(serde_json::to_string(&messages).ok()?.as_bytes()))
     }
-}
-
-/// Text of a document that can't open or close a `<source>` element, however it is spelled.
-fn defused(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('<') {
-        let (before, from) = rest.split_at(at);
-        safe.push_str(before);
-        let after = from.strip_prefix('<').unwrap_or(from);
-        let word = after.trim_start_matches(|c: char| c == '/' || c.is_whitespace());
-        let is_source = word.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("source"));
-        safe.push_str(if is_source { "&lt;" } else { "<" });
-        rest = after;
-    }
-    safe.push_str(rest);
-    safe
 }
 
 #[cfg(test)]

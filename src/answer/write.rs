@@ -4,25 +4,28 @@
 //! passages it is a refusal, with a chat model its checked words, without one quotations; quotations, too, where the
 //! model can't be had.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_stream::stream;
 use futures::{Stream, StreamExt};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::checked::{Ending, Gate, Policy, citation, quoted_claim};
+use super::checked::{Ending, Gate, Policy, SecondOpinion, citation, quoted_claim, whole_text};
 use super::cite;
 use super::event::{AnswerError, AnswerEvent, ClaimCounts, Done, MarkCounts, Outcome, Reason, Writer};
 use super::extractive::{self, Quote, quoted};
 use super::links::Addresses;
 use super::record::record_end;
 use super::{Answerer, Grounding, Question, REFUSAL};
+use crate::chat::judge::Opinion;
 use crate::chat::{ChatClient, ChatError, ChatEvent, Finish};
 use crate::config::Fallback;
 use crate::document::{Hit, Passage, Span};
 use crate::error::Class;
+use crate::tasks::blocking;
 
 /// What an extractive answer begins with, so that nobody takes quotations for a model's words.
 pub const EXTRACTIVE_LEAD: &str = "No language model is set up, so here is what the documents say, word for word:";
@@ -96,27 +99,39 @@ impl Answerer {
     ) -> impl Stream<Item = AnswerEvent> + Send {
         stream! {
             let policy = self.policy_of(&grounding);
-            let mut gate = Gate::new(Arc::clone(&self.scorer), policy, &grounding.passages);
+            let gate = Gate::new(Arc::clone(&self.scorer), policy, &grounding.passages)
+                .with_second(self.second(&grounding.passages));
+            let gate = Arc::new(Mutex::new(gate));
             let (error, model) = match self.ask(&chat, &grounding.question, &grounding.passages).await {
                 Err(error) => (error, None),
                 Ok((mut pieces, model)) => loop {
                     let next = match timeout(SETTLE_AFTER, pieces.next()).await {
                         Ok(next) => next,
                         Err(_) => {
-                            for event in gate.settle() {
-                                yield event;
+                            match checked(&gate, Gate::settle).await {
+                                Ok(events) => for event in events {
+                                    yield event;
+                                },
+                                Err(error) => break (error, Some(model)),
                             }
                             pieces.next().await
                         }
                     };
                     match next {
                         Some(Ok(ChatEvent::Text(piece))) => {
-                            for event in gate.push(&piece) {
-                                yield event;
+                            match checked(&gate, move |gate| gate.push(&piece)).await {
+                                Ok(events) => for event in events {
+                                    yield event;
+                                },
+                                Err(error) => break (error, Some(model)),
                             }
                         }
-                        Some(Ok(ChatEvent::End { finish, usage })) if gate.has_words() || finish != Finish::Stop => {
-                            let (events, Ending { outcome, claims, marks }) = gate.end(finish);
+                        Some(Ok(ChatEvent::End { finish, usage })) if finish != Finish::Stop || locked(&gate).has_words() => {
+                            let (events, Ending { outcome, claims, marks }) =
+                                match checked(&gate, move |gate| gate.end(finish)).await {
+                                    Ok(ended) => ended,
+                                    Err(error) => break (error, Some(model)),
+                                };
                             for event in events {
                                 yield event;
                             }
@@ -141,11 +156,30 @@ impl Answerer {
             }
             warn!(error = %error, "the chat model did not answer; the documents are quoted instead");
             metrics::counter!("cairn_answer_fallbacks_total").increment(1);
-            let instead = Instead { of: Some(error.to_string()), model, at: gate.shown() };
+            let instead = Instead { of: Some(error.to_string()), model, at: locked(&gate).shown() };
             for event in self.write_by_quoting(&grounding, &instead).await {
                 yield event;
             }
         }
+    }
+
+    /// The judge, to be asked about an answer that rests on these passages. None: there is none. Blocks whoever asks, which
+    /// must not be an asynchronous task.
+    fn second(&self, passages: &[Passage]) -> Option<SecondOpinion> {
+        let judge = self.judge.clone()?;
+        let sources: Vec<String> = passages.iter().map(whole_text).collect();
+        let (runtime, mut left) = (Handle::current(), judge.claims_max());
+        Some(Box::new(move |claim| {
+            left = left.checked_sub(1)?;
+            match runtime.block_on(judge.opinion(claim, &sources)) {
+                Ok(opinion) => Some(opinion == Opinion::Supported),
+                Err(error) => {
+                    warn!(error = %error, "a sentence has no second opinion");
+                    metrics::counter!("cairn_judge_failures_total", "reason" => error.name()).increment(1);
+                    None
+                }
+            }
+        }))
     }
 
     async fn ask(
@@ -306,4 +340,18 @@ fn refusal(grounding: &Grounding, reason: Reason) -> Vec<AnswerEvent> {
 fn silent(chat: &ChatClient) -> AnswerError {
     ChatError::Unavailable { base_url: chat.base_url().to_owned(), reason: "answered with no words at all".into() }
         .into()
+}
+
+/// Has the gate check on the blocking pool: a model may read along, and no other answer waits for it meanwhile.
+async fn checked<T: Send + 'static>(
+    gate: &Arc<Mutex<Gate>>,
+    work: impl FnOnce(&mut Gate) -> T + Send + 'static,
+) -> Result<T, AnswerError> {
+    let gate = Arc::clone(gate);
+    Ok(blocking(move || work(&mut locked(&gate))).await?)
+}
+
+/// Nobody else wants it at the same time: the stream waits for what it has asked.
+fn locked(gate: &Mutex<Gate>) -> MutexGuard<'_, Gate> {
+    gate.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -167,6 +167,11 @@ impl Recording {
         }
     }
 
+    /// What was answered to this request.
+    pub(super) fn answer(&self, request: &str) -> Option<Recorded> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(request).cloned()
+    }
+
     pub(super) fn keep(&self, answer: Recorded) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(answer.request.clone(), answer);
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::chat::ChatClient;
 use crate::config::{Config, EmbedPlace, RerankPlace};
-use crate::embed::{LocalEmbedder, LocalReranker, ModelFiles, Prefixes, Runtime};
+use crate::embed::{CrossEncoder, LocalEmbedder, LocalReranker, ModelFiles, Prefixes, Runtime};
 use crate::store::QdrantStore;
 use crate::tasks::blocking;
 
@@ -42,6 +42,8 @@ pub(super) async fn run(args: DoctorArgs, config: Config) -> anyhow::Result<Exit
     checks.extend(blocking(move || models_checks(&models)).await?);
     let models = config.clone();
     checks.extend(blocking(move || rerank_check(&models)).await?);
+    let models = config.clone();
+    checks.push(blocking(move || cross_check(&models)).await?);
     checks.push(data_check(&config));
     if let Some(server) = &config.store.server {
         checks.push(check("Qdrant server", QdrantStore::look(server).await));
@@ -100,6 +102,21 @@ fn rerank_check(config: &Config) -> Option<Check> {
             check(WHAT, found.map(|files| format!("{} in {}, {threads} threads", files.name, files.folder.display())))
         }
     })
+}
+
+/// Answers are checked without it too.
+fn cross_check(config: &Config) -> Check {
+    const WHAT: &str = "cross-encoder";
+    if !config.ground.contradiction {
+        return Check { what: WHAT, state: State::Note, detail: "switched off (ground.contradiction)".into() };
+    }
+    match Runtime::load(&config.models_dir).and_then(|_| CrossEncoder::start(1)) {
+        Ok(model) => Check { what: WHAT, state: State::Ok, detail: format!("{}, built in", model.fingerprint()) },
+        Err(error) => {
+            let detail = format!("sentences are checked by words and rules alone: {error}");
+            Check { what: WHAT, state: State::Note, detail }
+        }
+    }
 }
 
 fn check(what: &'static str, found: Result<String, impl std::fmt::Display>) -> Check {

@@ -67,7 +67,7 @@ pub(super) async fn run(command: EvalCommand, config: Config) -> ExitCode {
             EvalCommand::Rebaseline(args) => run::rebaseline(&args),
             EvalCommand::Report(args) => written::run(args).await,
             EvalCommand::Retrieval(args) => retrieval::run(args, config).await,
-            EvalCommand::Score(args) => measures::score(args).await,
+            EvalCommand::Score(args) => measures::score(args, config).await,
             EvalCommand::Selftest(args) => measures::selftest(args, config).await,
             EvalCommand::Calibrate(args) => measures::calibrate(args, config).await,
         }

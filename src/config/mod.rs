@@ -5,6 +5,8 @@
 
 mod kept;
 mod raw;
+mod chat;
+mod ground;
 mod rerank;
 mod store;
 
@@ -15,9 +17,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
+pub use chat::Chat;
+pub use ground::{Ground, Judge};
 pub use kept::{Answers, Condense, Conversations, StoreConversations};
 pub use raw::{
-    Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Server, Sources,
+    Answer, Collection, Extract, Fallback, Ingest, Log, LogFormat, Quantization, Retrieval, Search, Server, Sources,
     Unsupported,
 };
 pub use rerank::{Rerank, RerankEndpoint, RerankPlace};
@@ -60,6 +64,8 @@ pub struct Config {
     /// None: answers are extractive.
     pub chat: Option<Chat>,
     pub answer: Answer,
+    /// What checks sentences.
+    pub ground: Ground,
     pub collections: BTreeMap<CollectionName, Collection>,
     pub answers: Answers,
     pub conversations: Conversations,
@@ -99,20 +105,6 @@ pub struct RemoteEmbed {
     pub tokens_max: usize,
     pub tokenizer_file: Option<PathBuf>,
     pub timeout: Duration,
-}
-
-/// An OpenAI-compatible chat endpoint and how it is asked.
-#[derive(Debug, Clone)]
-pub struct Chat {
-    pub base_url: String,
-    pub api_key: SecretString,
-    /// None: the one model that the endpoint lists.
-    pub model: Option<String>,
-    pub temperature: f32,
-    pub answer_tokens_max: u32,
-    pub connect_timeout: Duration,
-    pub read_timeout: Duration,
-    pub prompt_file: Option<PathBuf>,
 }
 
 /// Why a configuration can't be used.
@@ -204,8 +196,9 @@ fn resolve(raw: Raw, environment: &Environment) -> Result<Config, ConfigError> {
         store: store::resolve(raw.store)?,
         retrieval: raw.retrieval,
         rerank: rerank::resolve(raw.rerank)?,
-        chat: chat(raw.chat, environment)?,
+        chat: chat::resolve(raw.chat, environment)?,
         answer: raw.answer,
+        ground: ground::resolve(raw.ground)?,
         collections: raw.collections,
         answers: raw.answers,
         conversations: raw.conversations,
@@ -269,27 +262,6 @@ fn embed(raw: raw::Embed) -> Result<Embed, ConfigError> {
         cache_bytes_max: raw.cache_bytes_max,
         place,
     })
-}
-
-fn chat(raw: raw::Chat, environment: &Environment) -> Result<Option<Chat>, ConfigError> {
-    let set = |key: &str| environment.get(key).filter(|v| !v.is_empty()).cloned();
-    let key = secret("chat", raw.api_key, &raw.api_key_file)?.or_else(|| set("OPENAI_API_KEY").map(SecretString::from));
-    let base_url = if raw.base_url.is_empty() { set("OPENAI_BASE_URL") } else { Some(raw.base_url) };
-    let base_url = match (base_url, &key) {
-        (Some(base_url), _) => url("chat.base_url", &base_url)?,
-        (None, Some(_)) => OPENAI_URL.to_owned(),
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(Chat {
-        base_url,
-        api_key: key.unwrap_or_default(),
-        model: Some(raw.model).filter(|model| !model.is_empty()),
-        temperature: raw.temperature,
-        answer_tokens_max: raw.answer_tokens_max,
-        connect_timeout: raw.connect_timeout,
-        read_timeout: raw.read_timeout,
-        prompt_file: named(raw.prompt_file),
-    }))
 }
 
 fn named(path: PathBuf) -> Option<PathBuf> {

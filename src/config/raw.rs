@@ -12,6 +12,8 @@ use bytesize::ByteSize;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::chat::RawChat;
+use super::ground::RawGround;
 use super::rerank::RawRerank;
 use super::{Answers, Conversations};
 use crate::document::CollectionName;
@@ -28,8 +30,9 @@ pub(super) struct Raw {
     pub(super) store: Store,
     pub(super) retrieval: Retrieval,
     pub(super) rerank: RawRerank,
-    pub(super) chat: Chat,
+    pub(super) chat: RawChat,
     pub(super) answer: Answer,
+    pub(super) ground: RawGround,
     #[serde(default)]
     pub(super) collections: BTreeMap<CollectionName, Collection>,
     pub(super) answers: Answers,
@@ -166,32 +169,27 @@ pub enum Quantization {
     Scalar,
 }
 
+/// What finds passages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Search {
+    /// Vectors and words, fused.
+    Hybrid,
+    /// Vectors alone.
+    Dense,
+}
+
 /// Which passages an answer may rely on.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retrieval {
+    pub search: Search,
     pub candidates: usize,
     pub rank_constant: usize,
     pub passages_max: usize,
     pub passage_tokens_max: usize,
     pub relevance_min: f32,
     pub overlap_max: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Chat {
-    pub(super) base_url: String,
-    pub(super) api_key: SecretString,
-    pub(super) api_key_file: PathBuf,
-    pub(super) model: String,
-    pub(super) temperature: f32,
-    pub(super) answer_tokens_max: u32,
-    #[serde(with = "humantime_serde")]
-    pub(super) connect_timeout: Duration,
-    #[serde(with = "humantime_serde")]
-    pub(super) read_timeout: Duration,
-    pub(super) prompt_file: PathBuf,
 }
 
 /// What a question may bring, and how long an extractive answer gets.

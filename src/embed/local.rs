@@ -4,6 +4,7 @@
 //! batch to its longest text costs more than batching saves on a CPU, and an int8 model's vector depends on what else
 //! is in its batch, while here the same text always gives the same vector.
 
+mod cross;
 mod rerank;
 
 use std::fs;
@@ -14,10 +15,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+pub use cross::{CrossEncoder, CrossReading};
 use fastembed::{
     EmbeddingModel, InitOptionsUserDefined, Pooling, QuantizationMode, TextEmbedding, TokenizerFiles,
     UserDefinedEmbeddingModel,
 };
+use ort::environment::Environment;
 pub use rerank::{LocalReranker, catalogue as rerankers};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -33,6 +36,10 @@ const TOKENS_MAX_DEFAULT: usize = 512;
 const MAILBOX_PER_THREAD: usize = 2;
 const HOW_TO_GET: &str =
     "run `scripts/fetch`, or set CAIRN__MODELS__DIR to a folder that holds it (`cairn doctor` says more)";
+
+/// ONNX Runtime's environment, of which a process has one; sessions of fastembed's and ours share it. Never freed, so that
+/// no session outlives it.
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
 /// ONNX Runtime, loaded into this process.
 #[derive(Debug, Clone)]
@@ -55,11 +62,22 @@ impl Runtime {
             )));
         }
         // fastembed panics on a library that is missing or too old; asked here first, it is an error.
-        let _environment = ort::init_from(&library).map_err(|error| {
+        let unusable = |error: &dyn std::fmt::Display| {
             EmbedError::Unusable(format!("ONNX Runtime can't be used: {error}; it must be 1.24 or newer: {HOW_TO_GET}"))
-        })?;
+        };
+        let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+        if environment.is_none() {
+            let builder = ort::init_from(&library).map_err(|error| unusable(&error))?;
+            *environment = Some(builder.with_telemetry(false).build().map_err(|error| unusable(&error))?);
+        }
         Ok(Self { library })
     }
+}
+
+/// The environment of the runtime that is loaded.
+fn environment() -> Result<Environment, EmbedError> {
+    let environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    environment.ok_or_else(|| EmbedError::Unusable("ONNX Runtime is not loaded".into()))
 }
 
 /// Whether the file is as long as its ELF header says: loading one that was copied by half would kill the process.
@@ -190,7 +208,10 @@ impl ModelFiles {
         for (name, bytes) in self.external_data()? {
             model = model.with_external_initializer(name, bytes);
         }
-        let options = InitOptionsUserDefined::new().with_max_length(tokens_max).with_intra_threads(1);
+        let options = InitOptionsUserDefined::new()
+            .with_environment(environment()?)
+            .with_max_length(tokens_max)
+            .with_intra_threads(1);
         TextEmbedding::try_new_from_user_defined(model, options).map_err(|error| self.unusable(&error))
     }
 

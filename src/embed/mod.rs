@@ -11,7 +11,9 @@ mod tokens;
 
 use async_trait::async_trait;
 
-pub use local::{LocalEmbedder, LocalReranker, ModelFiles, Runtime, catalogue, fetch, rerankers};
+pub use local::{
+    CrossEncoder, CrossReading, LocalEmbedder, LocalReranker, ModelFiles, Runtime, catalogue, fetch, rerankers,
+};
 pub use remote::RemoteEmbedder;
 pub use rerank::{RemoteReranker, RerankError, Reranker};
 pub use sparse::{SparseEmbedder, SparseVector};

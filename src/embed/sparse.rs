@@ -10,7 +10,7 @@ use qdrant_edge::external::ordered_float::NotNan;
 const CHUNK_WORDS_MEAN: f64 = 96.0;
 
 /// Term ids and their weights, of equal length.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SparseVector {
     pub indices: Vec<u32>,
     pub values: Vec<f32>,

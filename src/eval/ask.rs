@@ -159,6 +159,7 @@ fn ended_by(error: &AnswerError, case: &Case) -> End {
         | AnswerError::Chat(_)
         | AnswerError::Prompt(_)
         | AnswerError::TimedOut { .. }
-        | AnswerError::Stopped => End::Errored(error.to_string()),
+        | AnswerError::Stopped
+        | AnswerError::Panicked(_) => End::Errored(error.to_string()),
     }
 }

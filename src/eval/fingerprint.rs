@@ -13,7 +13,6 @@ use super::suite::Suite;
 use crate::chat::ChatClient;
 use crate::config::Config;
 use crate::document::sha256;
-use crate::ground::Scorer;
 use crate::tasks::blocking;
 
 /// Bytes of a program that are read at once.
@@ -39,7 +38,7 @@ pub(super) async fn of(
         config: sha256(settings(config, answerer.chat.as_ref()).as_bytes()),
         prompt: sha256(serde_json::to_string(&prompt)?.as_bytes()),
         index: index.app.fingerprint.clone(),
-        scorer: sha256(Scorer::shipped_model().as_bytes()),
+        scorer: sha256(answerer.scorer.fingerprint().as_bytes()),
         chat: chat.to_owned(),
         chat_model,
         recording: recording.map(|text| sha256(text.as_bytes())),

@@ -131,6 +131,7 @@ impl Judge<'_> {
             findings: claim.findings.iter().map(|finding| found(finding, &told.text)).collect(),
             cited_supports: (!cited.is_empty()).then(|| self.supports(&told.text, claim.span, &cited)),
             cites: cites.into_iter().collect(),
+            judge: None,
         }
     }
 

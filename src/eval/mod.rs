@@ -17,6 +17,7 @@ pub mod index;
 pub mod run;
 mod ask;
 mod judge;
+mod second;
 mod fingerprint;
 mod summary;
 

@@ -9,6 +9,7 @@ mod canonical;
 mod card;
 mod case;
 mod figure;
+mod judge;
 mod measure;
 
 use std::collections::BTreeMap;
@@ -19,9 +20,10 @@ pub use canonical::{RecordError, canonical, canonical_without_times};
 pub use card::{Bar, Bin, CanaryRecord, Card, Labelled, Level, Missed, Systems};
 pub use case::{
     Asked, CaseRecord, CitationRecord, ClaimRecord, ClaimVerdict, EvidenceRecord, FactRecord, FindingRecord,
-    GoldRecord, Leak, LeakPlace, PassageRecord, State,
+    GoldRecord, Leak, LeakPlace, OpinionRecord, PassageRecord, State,
 };
 pub use figure::{DIGITS, Estimate, Figure};
+pub use judge::{Agreement, JudgeRecord};
 pub use measure::{Direction, Measure, Measured, Skip};
 
 /// The form of reports that this code writes; another one is refused when it is read.
@@ -56,6 +58,8 @@ pub struct Report {
     pub comparison: Option<Comparison>,
     /// None: no gate needed the scorer.
     pub selftest: Option<Card>,
+    /// None: no judge was asked.
+    pub judge: Option<JudgeRecord>,
     /// In the suite's order.
     pub cases: Vec<CaseRecord>,
     /// All that differs between two runs of the same.

@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use super::baseline::Baseline;
 use super::gates::{Gate, Gates};
 use super::record::{
-    Card, CaseRecord, ChangedCase, ChangedValue, Comparison, Difference, Estimate, Figure, GateRecord, Measure,
-    Measured, OnInconclusive, Ruling, Skip, Test,
+    Card, CaseRecord, ChangedCase, ChangedValue, Comparison, Difference, Estimate, Figure, GateRecord, JudgeRecord,
+    Measure, Measured, OnInconclusive, Ruling, Skip, Test,
 };
 use super::stats::bootstrap::Clustered;
 use super::stats::{paired, real};
@@ -291,7 +291,7 @@ fn shown(value: f64) -> String {
 /// What the whole run comes to, its exit code, and why.
 pub(super) fn conclude(
     broken: &[Broken],
-    card: Option<&Card>,
+    (card, judge): (Option<&Card>, Option<&JudgeRecord>),
     (invalid, gates): (&[String], &[GateRecord]),
 ) -> (Ruling, u8, Vec<String>) {
     let with = |ruling: Ruling| gates.iter().filter(move |gate| gate.ruling == ruling).map(|gate| gate.reason.clone());
@@ -302,6 +302,19 @@ pub(super) fn conclude(
             vec![format!("the scorer failed its own validation: {}", missed.join(", "))]
         })
         .unwrap_or_default();
+    let by_judge = gates.iter().any(|gate| gate.measure == Measure::UngroundedByJudge);
+    let unknown: Vec<String> = judge
+        .filter(|judge| by_judge && !judge.passed)
+        .map(|judge| {
+            let missed = judge.bars.iter().filter(|bar| !bar.met).map(|bar| bar.name.as_str()).collect::<Vec<_>>();
+            vec![format!(
+                "the judge {} failed its validation, so no gate may be on its word: {}",
+                judge.model,
+                missed.join(", ")
+            )]
+        })
+        .unwrap_or_default();
+    let unqualified: Vec<String> = unqualified.into_iter().chain(unknown).collect();
     let failed: Vec<String> = broken.iter().map(|broken| broken.0.clone()).collect();
     let could_not: Vec<String> = invalid.iter().cloned().chain(with(Ruling::Invalid)).collect();
     let blocks =

@@ -23,10 +23,11 @@ use super::gates::Gates;
 use super::index::{Document, Index};
 use super::judge::Judge;
 use super::record::{
-    CaseRecord, CaseTimes, FORMAT, Fingerprint, GateRecord, Measure, OnInconclusive, Report, Ruling, State, Times,
-    canonical,
+    CaseRecord, CaseTimes, FORMAT, Fingerprint, GateRecord, JudgeRecord, Measure, OnInconclusive, Report, Ruling,
+    State, Times, canonical,
 };
 use super::rule::{Bench, Broken, conclude, invariants};
+use super::second::Second;
 use super::selftest::{self, LabelledSet};
 use super::stats::bootstrap::Clustered;
 use super::suite::Suite;
@@ -57,6 +58,8 @@ pub struct Plan {
     pub labels: Vec<LabelledSet>,
     /// People's labels of answers to this suite.
     pub own_labels: Option<LabelledSet>,
+    /// A second scorer, and how often it may be asked.
+    pub judge: Option<usize>,
     /// Whether the reserve is asked in any case, as for a baseline that reserves are compared with.
     pub reserve: Reserve,
 }
@@ -151,13 +154,29 @@ pub async fn run(config: Config, mut plan: Plan, told: impl Fn(&str, usize, usiz
     }
     save(head.as_ref())?;
     index.app.ledger.close().await;
-    let (cases, times) = kept.take(&plan.suite.cases)?;
+    let (mut cases, times) = kept.take(&plan.suite.cases)?;
+    let judge = second_opinions(&index.app.config, (&plan, &ready), &mut cases, &told).await?;
     told("measuring", 0, 1);
     let failed = std::mem::take(&mut index.failed);
-    let ended = Ended { plan, ready, failed, fingerprint, cases };
+    let ended = Ended { plan, ready, failed, fingerprint, cases, judge };
     let mut report = blocking(move || ended.report()).await??;
     report.times = all_times(times, resumed, (began, clock));
     Ok(report)
+}
+
+/// What the judge says of every claim. None: there is none.
+async fn second_opinions(
+    config: &Config,
+    (plan, ready): (&Plan, &Ready),
+    cases: &mut [CaseRecord],
+    told: &impl Fn(&str, usize, usize),
+) -> anyhow::Result<Option<JudgeRecord>> {
+    let Some(calls_max) = plan.judge else { return Ok(None) };
+    let Some(judge) = &config.ground.judge else { bail!("no judge is set up: set ground.judge.base_url") };
+    let second = Second::open(judge, &plan.out, (calls_max, plan.suite.concurrency)).await?;
+    let documents: Vec<&Document> = ready.documents.values().collect();
+    let bars = plan.gates.as_ref().map(|gates| gates.selftest).unwrap_or_default();
+    Ok(Some(second.judge(cases, (&documents, &bars), told).await?))
 }
 
 /// Gives the answerer the mode's chat model, and an embedder that remembers sentences: they are the same for many cases.
@@ -276,11 +295,12 @@ struct Ended {
     failed: Vec<(String, String)>,
     fingerprint: Fingerprint,
     cases: Vec<CaseRecord>,
+    judge: Option<JudgeRecord>,
 }
 
 impl Ended {
     fn report(self) -> anyhow::Result<Report> {
-        let Self { plan, ready, failed, fingerprint, cases } = self;
+        let Self { plan, ready, failed, fingerprint, cases, judge } = self;
         let given = plan.gates.is_some();
         let gates = plan.gates.unwrap_or_default();
         let documents: Vec<&Document> = ready.documents.values().collect();
@@ -310,7 +330,7 @@ impl Ended {
             })
             .into_iter()
             .collect();
-        let (ruling, exit_code, reasons) = conclude(&broken, card.as_ref(), (&invalid, &ruled));
+        let (ruling, exit_code, reasons) = conclude(&broken, (card.as_ref(), judge.as_ref()), (&invalid, &ruled));
         let mut metrics = summary::metrics(&cases.iter().collect::<Vec<_>>(), assumed);
         if let Some(own) = plan.own_labels.as_ref().filter(|own| own.len() >= OWN_LABELS_MIN) {
             for metric in metrics.iter_mut().filter(|metric| metric.measure == Measure::UngroundedAnswers) {
@@ -333,6 +353,7 @@ impl Ended {
             invariants: held,
             comparison,
             selftest: card,
+            judge,
             cases,
             times: Times::default(),
         })

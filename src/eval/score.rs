@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::{ClaimVerdict, Figure};
 use crate::ground::claims::{Kind, pieces};
 use crate::ground::evidence::Passages;
-use crate::ground::{ModelError, Scorer, Verdict};
+use crate::ground::{Scorer, Verdict};
 
 /// The most of one line, of its contexts, and of a file's lines.
 const LINE_BYTES_MAX: usize = 8 << 20;
@@ -60,11 +60,6 @@ pub struct ScoredClaim {
 pub struct ScoreError {
     pub line: usize,
     pub reason: String,
-}
-
-/// The scorer that ships.
-pub fn shipped() -> Result<Scorer, ModelError> {
-    Scorer::shipped()
 }
 
 /// Every line of a JSONL text, in order. Ends with the first one that can't be scored.

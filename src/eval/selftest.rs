@@ -13,10 +13,12 @@ use super::record::{Bar, CanaryRecord, Card, CaseRecord, Estimate, Figure, Label
 use super::stats::bootstrap::wilson;
 use super::stats::predicted;
 use super::summary::estimate;
+use crate::chat::judge::Opinion;
 use crate::ground::claims::{Kind, pieces};
 use crate::ground::evidence::Passages;
 use crate::ground::{Scorer, Verdict};
 
+pub(super) use canary::Canary;
 pub use canary::Fault;
 pub use labelled::{LabelError, LabelledSet};
 
@@ -46,21 +48,43 @@ pub fn card(scorer: &Scorer, documents: &[&Document], sets: &[LabelledSet], (bar
 
 fn canaries(scorer: &Scorer, documents: &[&Document], bars: &Bars) -> Vec<CanaryRecord> {
     let made = canary::made(documents);
+    let judged: Vec<(&Canary, bool)> =
+        made.iter().map(|canary| (canary, !is_supported(scorer, &canary.corrupted, &canary.passage))).collect();
+    by_kind(&judged, bars)
+}
+
+/// Planted faults to ask a judge about: so many of each kind, and four times as many untouched sentences.
+pub(super) fn planted(documents: &[&Document], per_kind: usize) -> Vec<Canary> {
+    let made = canary::made(documents);
+    let wanted = |kind: Fault| if kind == Fault::None { 4 * per_kind } else { per_kind };
+    let of_kind = |kind: Fault| made.iter().filter(move |canary| canary.kind == kind).take(wanted(kind)).cloned();
+    Fault::ALL.into_iter().flat_map(of_kind).collect()
+}
+
+/// How a judge did on them, by the bars of the scorer. What it did not answer counts for nothing, and a bar that nothing
+/// is known of is missed: the judge is a stranger.
+pub(super) fn by_judge(planted: &[Canary], opinions: &[Option<Opinion>], bars: &Bars) -> (Vec<CanaryRecord>, Vec<Bar>) {
+    let answered = planted.iter().zip(opinions).filter_map(|(canary, opinion)| Some((canary, (*opinion)?)));
+    let judged: Vec<(&Canary, bool)> =
+        answered.map(|(canary, opinion)| (canary, opinion == Opinion::Unsupported)).collect();
+    let canaries = by_kind(&judged, bars);
+    let strict = |bar: Bar| Bar { met: bar.met && bar.found.is_some(), ..bar };
+    let bars = self::judged(&canaries, &[], bars).into_iter().map(strict).collect();
+    (canaries, bars)
+}
+
+/// Each kind of fault, with those that were caught.
+fn by_kind(judged: &[(&Canary, bool)], bars: &Bars) -> Vec<CanaryRecord> {
     let record = |kind: Fault| {
-        let of_kind: Vec<&canary::Canary> = made.iter().filter(|canary| canary.kind == kind).collect();
-        let (mut caught, mut missed) = (0, Vec::new());
-        for canary in &of_kind {
-            let is_caught = !is_supported(scorer, &canary.corrupted, &canary.passage);
-            caught += usize::from(is_caught);
-            // Of sentences that were left alone, those that are caught are the mistakes.
-            if is_caught == (kind == Fault::None) && missed.len() < MISSED_SHOWN {
-                missed.push(Missed {
-                    original: canary.original.clone(),
-                    corrupted: canary.corrupted.clone(),
-                    document: canary.document.clone(),
-                });
-            }
-        }
+        let of_kind: Vec<&(&Canary, bool)> = judged.iter().filter(|(canary, _)| canary.kind == kind).collect();
+        let caught = of_kind.iter().filter(|(_, is_caught)| *is_caught).count();
+        // Of sentences that were left alone, those that are caught are the mistakes.
+        let mistakes = of_kind.iter().filter(|(_, is_caught)| *is_caught == (kind == Fault::None));
+        let missed = mistakes.take(MISSED_SHOWN).map(|(canary, _)| Missed {
+            original: canary.original.clone(),
+            corrupted: canary.corrupted.clone(),
+            document: canary.document.clone(),
+        });
         let share = Figure::share(caught, of_kind.len()).map(Figure::get);
         let is_enough = |share: f64| {
             if kind == Fault::None { share <= bars.false_alarm_share_max } else { share >= bars.seen_share_min }
@@ -71,7 +95,7 @@ fn canaries(scorer: &Scorer, documents: &[&Document], bars: &Bars) -> Vec<Canary
             caught,
             share: share.zip(wilson(caught, of_kind.len())).and_then(|(value, interval)| estimate(value, interval)),
             is_seen: share.is_some_and(is_enough),
-            missed,
+            missed: missed.collect(),
         }
     };
     Fault::ALL.into_iter().map(record).collect()

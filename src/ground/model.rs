@@ -1,8 +1,9 @@
 //! Measured features in, a calibrated probability out: boosted trees and a linear term beside them, read from JSON.
 //!
-//! The JSON is written by `eval/scorer/train.py` and carries where it comes from. A feature that is not at hand (no
-//! contradiction model is configured, say) is missing, and each split says which way missing goes. The model names its
-//! features; one that this code does not measure is an error when it is read, not a zero when it is used.
+//! The JSON is written by `eval/scorer/train.py` and carries where it comes from. A feature that is not at hand is
+//! missing, and each split says which way missing goes. The model names its features; one that this code does not measure
+//! is an error when it is read, not a zero when it is used. What a cross-encoder says is weighed against all of that by
+//! two weights (`eval/scorer/read.py`); without it, the rest stands as it is.
 
 use serde::Deserialize;
 
@@ -16,12 +17,26 @@ pub(super) struct Model {
     linear: Vec<Term>,
     bias: f64,
     calibration: Calibration,
+    /// What a cross-encoder's word counts. None: nothing.
+    read: Option<Reading>,
     /// A claim is supported from this score on.
     pub(super) threshold: f32,
     /// Below this one, it is not even partly.
     pub(super) threshold_partly: f32,
     /// How an answer's score is made of its claims': the exponent of a power mean; the lower, the more the worst counts.
     pub(super) answer_exponent: f64,
+    #[serde(rename = "provenance")]
+    _provenance: serde_json::Value,
+}
+
+/// The raw score and a cross-encoder's logit, as one raw score with its own calibration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reading {
+    raw: f64,
+    entailment: f64,
+    bias: f64,
+    calibration: Calibration,
     #[serde(rename = "provenance")]
     _provenance: serde_json::Value,
 }
@@ -81,7 +96,7 @@ impl Model {
                 })
         };
         let calibrated =
-            model.calibration.raw.len() == model.calibration.probability.len() && !model.calibration.raw.is_empty();
+            model.calibration.is_whole() && model.read.as_ref().is_none_or(|read| read.calibration.is_whole());
         if calibrated && model.linear.len() == model.features.len() && model.trees.iter().all(is_whole) {
             Ok(model)
         } else {
@@ -90,15 +105,20 @@ impl Model {
     }
 
     /// The probability that a claim with these features is supported. NaN is a feature that is not at hand.
-    pub(super) fn probability(&self, features: &[f32]) -> f32 {
+    /// `entailment`: a cross-encoder's logit, where one has read the claim.
+    pub(super) fn probability(&self, features: &[f32], entailment: Option<f32>) -> f32 {
         let trees: f64 = self.trees.iter().map(|tree| leaf(tree, features)).sum();
         let value = |feature: &f32, term: &Term| if feature.is_nan() { term.missing } else { f64::from(*feature) };
         let linear: f64 =
             features.iter().zip(&self.linear).map(|(feature, term)| term.weight * value(feature, term)).sum();
         let raw = trees + linear + self.bias;
+        let probability = match self.read.as_ref().zip(entailment) {
+            Some((read, logit)) => read.calibration.of(read.raw * raw + read.entailment * f64::from(logit) + read.bias),
+            None => self.calibration.of(raw),
+        };
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         {
-            self.calibration.of(raw) as f32
+            probability as f32
         }
     }
 }
@@ -119,6 +139,10 @@ fn leaf(tree: &[Node], features: &[f32]) -> f64 {
 }
 
 impl Calibration {
+    fn is_whole(&self) -> bool {
+        self.raw.len() == self.probability.len() && !self.raw.is_empty()
+    }
+
     fn of(&self, raw: f64) -> f64 {
         let above = self.raw.partition_point(|known| *known <= raw);
         let point = |at: usize| self.raw.get(at).copied().zip(self.probability.get(at).copied());

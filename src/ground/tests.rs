@@ -149,3 +149,38 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn another_model_is_given_the_sentences_around_a_claim_and_the_claim_without_its_marks() {
+    let claim = "According to the manual, the server [1] listens on port 8080.";
+    let measured = measure(claim, Span { start: 0, end: claim.len() }, &Passages::read(&MANUAL));
+    let beside = measured.beside.expect("there is something to read");
+    assert_eq!(beside.claim, "the server     listens on port 8080.");
+    assert!(beside.evidence.starts_with("The server listens on port 8080 by default. Set `max_connections`"));
+}
+
+#[test]
+fn another_model_is_not_given_records_nor_what_no_passage_has_a_word_of() {
+    let record = ["name: The Green Fork\ncity: Bath\nstars: 4.5\n"];
+    let claim = "The Green Fork is in Bath.";
+    let of_record = measure(claim, Span { start: 0, end: claim.len() }, &Passages::read(&record));
+    assert_eq!(of_record.beside, None);
+    let foreign = "Penguins migrate.";
+    let of_nothing = measure(foreign, Span { start: 0, end: foreign.len() }, &Passages::read(&MANUAL));
+    assert_eq!(of_nothing.beside, None);
+}
+
+#[test]
+fn what_another_model_says_counts_and_is_told_as_its_own_finding() {
+    let scorer = Scorer::shipped().expect("the shipped model is valid");
+    let claim = "Backups are kept in a folder of the server.";
+    let measured = measure(claim, Span { start: 0, end: claim.len() }, &Passages::read(&MANUAL));
+    let words = claim.find("kept").map(|start| Span { start, end: start + 4 });
+    let judged = |entailment: f32| scorer.weigh(measured.clone(), Some(Opinion { entailment, against: words }));
+    let (against, alone, for_it) = (judged(-6.0), scorer.weigh(measured.clone(), None), judged(6.0));
+    assert!(against.score < alone.score && alone.score < for_it.score, "{against:?} {alone:?} {for_it:?}");
+    let told: Vec<_> = against.mismatches.iter().map(|found| (found.kind, found.claim.of(claim))).collect();
+    assert!(told.contains(&(MismatchKind::Contradiction, "kept")), "{told:?}");
+    assert!(for_it.mismatches.iter().all(|found| found.kind != MismatchKind::Contradiction));
+    assert_eq!(alone.entailment, None);
+}

@@ -366,3 +366,42 @@ async fn squads_paragraphs_are_indexed_and_found() {
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.json()["metrics"]["mrr"]["value"], 1.0);
 }
+
+#[tokio::test]
+async fn a_judge_is_asked_once_reports_its_agreement_and_may_gate_only_if_it_sees_planted_faults() {
+    let stub = ChatStub::start([says(&["Yes", "."])]).await;
+    let sandbox = with_suite().with("CAIRN__GROUND__JUDGE__BASE_URL", &stub.base_url);
+    let gate = "[[gate]]\nmeasure = \"ungrounded_by_judge\"\nfloor = 0.5\n";
+    fs::write(sandbox.path("judged.toml"), gate).unwrap();
+    let run = ["--judge", "--gates", "judged.toml"];
+    let (ended, report) = asked(&sandbox, "out", &run).await;
+    assert_eq!(ended.code, Some(3), "one who says yes to everything sees nothing: {ended:?}");
+    assert!(ended.stdout.contains("the judge stub-model failed its validation"), "{ended:?}");
+    let judge = &report["judge"];
+    assert_eq!((&judge["model"], &judge["passed"]), (&json!("stub-model"), &json!(false)));
+    let claims: usize =
+        report["cases"].as_array().unwrap().iter().map(|case| case["claims"].as_array().unwrap().len()).sum();
+    assert_eq!(judge["agreement"]["both_supported"], claims, "quotations are supported by both");
+    assert_eq!(value(&report, "ungrounded_by_judge"), 0.0);
+    let calls = judge["calls"].as_u64().unwrap();
+    assert_eq!(stub.seen().asked.len() as u64, calls);
+    let (_, again) = asked(&sandbox, "out", &run).await;
+    assert_eq!((&again["judge"], stub.seen().asked.len() as u64), (judge, calls), "nothing is asked twice");
+    let (capped, _) = asked(&sandbox, "new", &["--judge", "--judge-calls-max", "1"]).await;
+    assert!(capped.stdout.contains("; 1 calls, 0 unreadable"), "{capped:?}");
+}
+
+#[tokio::test]
+async fn what_a_judge_says_that_is_neither_yes_nor_no_is_counted_and_skipped() {
+    let stub = ChatStub::start([says(&["It depends."])]).await;
+    let sandbox = with_suite().with("CAIRN__GROUND__JUDGE__BASE_URL", &stub.base_url);
+    let (ended, report) = asked(&sandbox, "out", &["--judge"]).await;
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let judge = &report["judge"];
+    assert_eq!((&judge["unread"], &judge["failed"]), (&judge["calls"], &json!(0)));
+    assert_eq!(judge["agreement"]["share"], Value::Null);
+    assert!(report["cases"][0]["values"]["ungrounded_by_judge"]["skipped"] == "unparsed", "{}", report["cases"][0]);
+    let (none, _) = asked(&with_suite(), "out", &["--judge"]).await;
+    assert_eq!(none.code, Some(2), "{none:?}");
+    assert!(none.stderr.contains("set ground.judge.base_url"), "{none:?}");
+}

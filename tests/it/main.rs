@@ -14,6 +14,8 @@ mod harness;
 
 #[path = "../contract/embedder.rs"]
 mod embedder_contract;
+#[path = "../contract/cross_encoder.rs"]
+mod cross_encoder_contract;
 #[path = "../contract/store.rs"]
 mod store_contract;
 #[path = "../qdrant_server/mod.rs"]

@@ -4,11 +4,13 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 
 use super::progress::Progress;
+use crate::app;
 use crate::config::Config;
 use crate::eval::calibrate::{self, Choice, Costs};
 use crate::eval::gates::Gates;
@@ -67,7 +69,8 @@ pub(in crate::cli) struct CalibrateArgs {
 }
 
 /// A line of JSON an answer, and how many are grounded on standard error.
-pub(super) async fn score(args: ScoreArgs) -> anyhow::Result<ExitCode> {
+pub(super) async fn score(args: ScoreArgs, config: Config) -> anyhow::Result<ExitCode> {
+    let scorer = app::scorer(&config).await?;
     let written = blocking(move || {
         let text = if args.file == Path::new("-") {
             let mut text = String::new();
@@ -76,7 +79,6 @@ pub(super) async fn score(args: ScoreArgs) -> anyhow::Result<ExitCode> {
         } else {
             fs::read_to_string(&args.file).with_context(|| format!("read {}", args.file.display()))?
         };
-        let scorer = score::shipped()?;
         let (mut grounded, mut claiming, mut all) = (0usize, 0usize, 0usize);
         let mut out = io::stdout().lock();
         for scored in score::lines(&scorer, &text) {
@@ -100,7 +102,7 @@ pub(super) async fn selftest(args: SelftestArgs, config: Config) -> anyhow::Resu
         args.labels.iter().map(|folder| LabelledSet::read(folder)).collect::<Result<_, _>>()?;
     let out = args.out.unwrap_or_else(|| config.data_dir.join("eval").join(&suite.name));
     let index = Index::open(config, &suite.documents, &out).await?;
-    let (documents, scorer) = (index.documents.clone(), score::shipped()?);
+    let (documents, scorer) = (index.documents.clone(), Arc::clone(&index.app.answerer.scorer));
     index.app.ledger.close().await;
     let card = blocking(move || {
         let documents: Vec<&Document> = documents.values().collect();

@@ -16,7 +16,7 @@ use crate::chat::replay::Head;
 use crate::config::Config;
 use crate::eval::baseline::Baseline;
 use crate::eval::gates::Gates;
-use crate::eval::record::{Report, Ruling};
+use crate::eval::record::{JudgeRecord, Report, Ruling};
 use crate::eval::run::{self, ChatMode, Plan, Reserve};
 use crate::eval::selftest::LabelledSet;
 use crate::eval::suite::Suite;
@@ -66,6 +66,12 @@ pub(in crate::cli) struct RunArgs {
     /// A folder of people's labels of answers to this suite; 100 or more correct absolute rates
     #[arg(long, value_name = "DIR")]
     own_labels: Option<PathBuf>,
+    /// Ask the chat model of ground.judge about every claim as well, and report how far it and the scorer agree
+    #[arg(long)]
+    judge: bool,
+    /// Ask the judge at most so often
+    #[arg(long, value_name = "N", default_value_t = 2000, requires = "judge")]
+    judge_calls_max: usize,
     /// Ask the reserve's cases too, whatever the gates say
     #[arg(long)]
     reserve: bool,
@@ -126,6 +132,7 @@ impl RunArgs {
             record: self.record,
             labels,
             own_labels: self.own_labels.as_deref().map(LabelledSet::read).transpose()?,
+            judge: self.judge.then_some(self.judge_calls_max),
             reserve: if self.reserve { Reserve::Always } else { Reserve::WhereNeeded },
         })
     }
@@ -207,6 +214,9 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{:<13}{}: {}", held.ruling.name(), held.name, held.reason)?;
         writeln!(out, "             {}", cases.join(", "))?;
     }
+    if let Some(judge) = &report.judge {
+        writeln!(out, "{}", judged(judge))?;
+    }
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
     }
@@ -214,6 +224,22 @@ fn print(report: &Report, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "because: {reason}")?;
     }
     Ok(())
+}
+
+/// A second scorer, in a line.
+fn judged(judge: &JudgeRecord) -> String {
+    let caught = |kind: &dyn Fn(&str) -> bool| {
+        let of = judge.canaries.iter().filter(|canary| kind(&canary.kind));
+        of.fold((0, 0), |(caught, made), canary| (caught + canary.caught, made + canary.made))
+    };
+    let ((caught, planted), (alarms, untouched)) = (caught(&|kind| kind != "none"), caught(&|kind| kind == "none"));
+    let share = judge.agreement.share.map_or_else(|| "-".to_owned(), |share| format!("{:.3}", share.get()));
+    let kappa = judge.agreement.kappa.map_or_else(|| "-".to_owned(), |kappa| format!("{:.3}", kappa.get()));
+    format!(
+        "judge {}: agrees with the scorer on {share} of claims (kappa {kappa}); catches {caught} of {planted} planted \
+         faults, doubts {alarms} of {untouched} untouched sentences; {} calls, {} unreadable, {} failed, {} not asked",
+        judge.model, judge.calls, judge.unread, judge.failed, judge.not_asked
+    )
 }
 
 pub(super) fn rebaseline(args: &RebaselineArgs) -> anyhow::Result<ExitCode> {

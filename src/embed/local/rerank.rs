@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingModel};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAILBOX_PER_THREAD, ModelFiles, Owners};
+use super::{MAILBOX_PER_THREAD, ModelFiles, Owners, environment};
 use crate::embed::{EmbedError, RerankError};
 
 /// A question and its texts for one model thread.
@@ -96,7 +96,10 @@ fn own_model(
 fn load(files: &ModelFiles) -> Result<TextRerank, EmbedError> {
     let tokens_max = files.tokens_max();
     let model = UserDefinedRerankingModel::new(files.folder.join("model.onnx"), files.tokenizer_files(tokens_max)?);
-    let options = RerankInitOptionsUserDefined::new().with_max_length(tokens_max).with_intra_threads(1);
+    let options = RerankInitOptionsUserDefined::new()
+        .with_environment(environment()?)
+        .with_max_length(tokens_max)
+        .with_intra_threads(1);
     TextRerank::try_new_from_user_defined(model, options).map_err(|error| files.unusable(&error))
 }
 

@@ -39,6 +39,7 @@ fn claim(text: &str, part: &str, verdict: Verdict) -> CheckedClaim {
         verdict,
         score: 0.5,
         coverage: 0.5,
+        entailment: None,
         evidence: Vec::new(),
         findings: Vec::new(),
     }

@@ -26,6 +26,7 @@ fn is_of_search(measure: Measure) -> bool {
     match measure {
         Measure::RecallAt5 | Measure::RecallAt10 | Measure::NdcgAt10 | Measure::Mrr | Measure::PassageRecall => true,
         Measure::UngroundedAnswers
+        | Measure::UngroundedByJudge
         | Measure::GroundedClaims
         | Measure::CitationPrecision
         | Measure::CitationRecall
@@ -43,6 +44,7 @@ fn meant_for(measure: Measure, case: &Case) -> Option<Skip> {
     let unless = |holds: bool, skip: Skip| (!holds).then_some(skip);
     match measure {
         Measure::WrongAnswers => None,
+        Measure::UngroundedByJudge => Some(Skip::NoJudge),
         Measure::RightRefusals => unless(!case.answerable, Skip::Answerable),
         Measure::UngroundedAnswers
         | Measure::GroundedClaims
@@ -76,6 +78,7 @@ fn of_one(measure: Measure, case: &Case, record: &CaseRecord, cites_a_source: bo
         return Measured::Skipped(Skip::Refused);
     }
     match measure {
+        Measure::UngroundedByJudge => Measured::Skipped(Skip::NoJudge),
         Measure::UngroundedAnswers if claims() == 0 => Measured::Skipped(Skip::NoClaims),
         Measure::UngroundedAnswers => yes(record.ungrounded().next().is_some()),
         Measure::GroundedClaims => {

@@ -78,6 +78,14 @@ pub enum ClaimVerdict {
     Unsupported,
 }
 
+/// A judge's word on a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpinionRecord {
+    Supported,
+    Unsupported,
+}
+
 /// A sentence of the answer that says something.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -97,6 +105,8 @@ pub struct ClaimRecord {
     pub cites: Vec<usize>,
     /// Whether those together support it. None: it cites nothing.
     pub cited_supports: Option<bool>,
+    /// What the judge says of it. None: it was not asked, or its answer can't be read.
+    pub judge: Option<OpinionRecord>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,8 @@ use super::Figure;
 pub enum Measure {
     /// 1 for an answer with at least one claim that the passages don't support, else 0. The headline.
     UngroundedAnswers,
+    /// The same by a judge's word, where one was asked.
+    UngroundedByJudge,
     /// The share of an answer's claims that are supported.
     GroundedClaims,
     /// The share of an answer's citations whose passage supports a claim that they stand with.
@@ -51,8 +53,9 @@ pub enum Direction {
 }
 
 impl Measure {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UngroundedAnswers,
+        Self::UngroundedByJudge,
         Self::GroundedClaims,
         Self::CitationPrecision,
         Self::CitationRecall,
@@ -73,6 +76,7 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::UngroundedAnswers => "ungrounded_answers",
+            Self::UngroundedByJudge => "ungrounded_by_judge",
             Self::GroundedClaims => "grounded_claims",
             Self::CitationPrecision => "citation_precision",
             Self::CitationRecall => "citation_recall",
@@ -94,6 +98,7 @@ impl Measure {
     pub fn title(self) -> &'static str {
         match self {
             Self::UngroundedAnswers => "Answers with an ungrounded claim",
+            Self::UngroundedByJudge => "Answers with an ungrounded claim, by the judge",
             Self::GroundedClaims => "Claims that are supported",
             Self::CitationPrecision => "Citations that support their claim",
             Self::CitationRecall => "Claims that their citations support",
@@ -113,7 +118,9 @@ impl Measure {
 
     pub fn direction(self) -> Direction {
         match self {
-            Self::UngroundedAnswers | Self::WrongRefusals | Self::WrongAnswers => Direction::LowerIsBetter,
+            Self::UngroundedAnswers | Self::UngroundedByJudge | Self::WrongRefusals | Self::WrongAnswers => {
+                Direction::LowerIsBetter
+            }
             Self::GroundedClaims
             | Self::CitationPrecision
             | Self::CitationRecall
@@ -133,6 +140,7 @@ impl Measure {
     pub fn is_binary(self) -> bool {
         match self {
             Self::UngroundedAnswers
+            | Self::UngroundedByJudge
             | Self::ExactMatch
             | Self::RightRefusals
             | Self::WrongRefusals
@@ -154,7 +162,8 @@ impl Measure {
     pub fn is_scored(self) -> bool {
         match self {
             Self::UngroundedAnswers | Self::GroundedClaims | Self::CitationPrecision | Self::CitationRecall => true,
-            Self::FactRecall
+            Self::UngroundedByJudge
+            | Self::FactRecall
             | Self::TokenF1
             | Self::ExactMatch
             | Self::RightRefusals
@@ -228,6 +237,8 @@ pub enum Skip {
     Stale,
     /// A judge's answer was none.
     Unparsed,
+    /// No judge was asked.
+    NoJudge,
 }
 
 impl Skip {
@@ -244,6 +255,7 @@ impl Skip {
             Self::NoSources => "no_sources",
             Self::Stale => "stale",
             Self::Unparsed => "unparsed",
+            Self::NoJudge => "no_judge",
         }
     }
 
@@ -260,13 +272,19 @@ impl Skip {
             Self::NoSources => "the case names no sources",
             Self::Stale => "no answer was recorded for this prompt",
             Self::Unparsed => "the judge's answer can't be read",
+            Self::NoJudge => "no judge was asked",
         }
     }
 
     /// Whether it follows from the case alone: such a skip is meant, and never invalidates a run.
     pub fn is_by_design(self) -> bool {
         match self {
-            Self::Answerable | Self::Unanswerable | Self::NoFacts | Self::NoReference | Self::NoSources => true,
+            Self::Answerable
+            | Self::Unanswerable
+            | Self::NoFacts
+            | Self::NoReference
+            | Self::NoSources
+            | Self::NoJudge => true,
             Self::Refused | Self::NoClaims | Self::NoCitations | Self::Stale | Self::Unparsed => false,
         }
     }

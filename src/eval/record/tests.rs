@@ -45,6 +45,7 @@ pub(crate) fn example() -> Report {
         invariants: Vec::new(),
         comparison: None,
         selftest: None,
+        judge: None,
         cases: vec![example_case()],
         times: Times { began: "2026-01-01T00:00:00Z".into(), seconds: 1.5, ..Times::default() },
     }
@@ -125,6 +126,7 @@ pub(crate) fn example_case() -> CaseRecord {
                 instead: Some("2525".into()),
             }],
             cites: vec![1],
+            judge: None,
             cited_supports: Some(false),
         }],
         citations: vec![CitationRecord {

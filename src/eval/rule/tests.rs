@@ -101,7 +101,9 @@ fn a_comparison_names_what_changed_and_those_that_got_worse_first() {
 #[test]
 fn the_weightiest_reason_decides_the_exit_code() {
     let gate = |ruling, on_inconclusive| GateRecord { ruling, on_inconclusive, ..example().gates.remove(0) };
-    let code = |broken: &[Broken], invalid: &[String], gates: &[GateRecord]| conclude(broken, None, (invalid, gates)).1;
+    let code = |broken: &[Broken], invalid: &[String], gates: &[GateRecord]| {
+        conclude(broken, (None, None), (invalid, gates)).1
+    };
     assert_eq!(code(&[], &[], &[gate(Ruling::Pass, OnInconclusive::Block)]), 0);
     assert_eq!(code(&[], &[], &[gate(Ruling::Inconclusive, OnInconclusive::Warn)]), 0);
     assert_eq!(code(&[], &[], &[gate(Ruling::Inconclusive, OnInconclusive::Block)]), 4);
@@ -118,8 +120,8 @@ fn the_weightiest_reason_decides_the_exit_code() {
         scope: String::new(),
         relative_only: true,
     };
-    assert_eq!(conclude(&[], Some(&card), (&[], &[])).1, 3);
-    assert_eq!(conclude(&[Broken("a leak".into())], Some(&card), (&[], &[])).1, 1, "a leak needs no scorer");
+    assert_eq!(conclude(&[], (Some(&card), None), (&[], &[])).1, 3);
+    assert_eq!(conclude(&[Broken("a leak".into())], (Some(&card), None), (&[], &[])).1, 1, "a leak needs no scorer");
 }
 
 #[test]

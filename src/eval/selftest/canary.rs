@@ -123,12 +123,12 @@ impl Fault {
 
 /// A sentence, what was made of it, and the passage that it stood in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Canary {
-    pub(super) kind: Fault,
-    pub(super) original: String,
-    pub(super) corrupted: String,
-    pub(super) passage: String,
-    pub(super) document: String,
+pub(in crate::eval) struct Canary {
+    pub(in crate::eval) kind: Fault,
+    pub(in crate::eval) original: String,
+    pub(in crate::eval) corrupted: String,
+    pub(in crate::eval) passage: String,
+    pub(in crate::eval) document: String,
 }
 
 struct Sentence<'a> {

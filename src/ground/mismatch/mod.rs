@@ -48,6 +48,10 @@ pub enum MismatchKind {
     Joint,
     /// The claim breaks off, so that what it says can't be told.
     Unfinished,
+    /// No rule: a model that read the claim beside its evidence holds it for wrong.
+    Contradiction,
+    /// No rule either: a chat model that was asked for its opinion says no.
+    Judge,
 }
 
 impl MismatchKind {
@@ -67,6 +71,8 @@ impl MismatchKind {
             Self::Opposite => "opposite",
             Self::Joint => "joint",
             Self::Unfinished => "unfinished",
+            Self::Contradiction => "contradiction",
+            Self::Judge => "judge",
         }
     }
 
@@ -76,7 +82,8 @@ impl MismatchKind {
         match self {
             Self::Number | Self::NumberElsewhere | Self::Date | Self::Version | Self::Unit => true,
             Self::Identifier | Self::Name | Self::Modality | Self::Opposite | Self::Joint | Self::Unfinished => true,
-            Self::NameElsewhere | Self::Negation => false,
+            Self::Judge => true,
+            Self::NameElsewhere | Self::Negation | Self::Contradiction => false,
         }
     }
 }

@@ -17,6 +17,8 @@ pub struct ClaimWire {
     pub score: f32,
     /// The share of its words that the evidence has, in 0..=1.
     pub coverage: f32,
+    /// How probable the cross-encoder that read it beside its evidence holds it, in 0..=1. Null: it was not asked.
+    pub entailment: Option<f32>,
     /// The words of documents that bear it out best.
     pub evidence: Vec<EvidenceWire>,
     /// What it says and the evidence doesn't.
@@ -42,8 +44,9 @@ pub struct EvidenceWire {
 /// Something that a claim says and its evidence doesn't.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FindingWire {
-    /// `number`, `number_elsewhere`, `date`, `version`, `unit`, `identifier`, `name`, `name_elsewhere`, `negation`,
-    /// `modality`, `opposite`, `joint` or `unfinished`.
+    /// By rule: `number`, `number_elsewhere`, `date`, `version`, `unit`, `identifier`, `name`, `name_elsewhere`,
+    /// `negation`, `modality`, `opposite`, `joint` or `unfinished`. By the cross-encoder: `contradiction`. By
+    /// the chat model of `ground.judge`: `judge`.
     pub kind: String,
     /// Where it stands in the answer.
     pub span: SpanWire,
@@ -68,6 +71,7 @@ impl From<CheckedClaim> for ClaimWire {
             verdict: claim.verdict.name().into(),
             score: claim.score,
             coverage: claim.coverage,
+            entailment: claim.entailment,
             evidence: claim.evidence.into_iter().map(EvidenceWire::from).collect(),
             findings: claim
                 .findings

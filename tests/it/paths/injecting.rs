@@ -48,7 +48,7 @@ async fn a_model_that_obeys_can_send_nothing_out_by_a_picture_or_a_link() {
     let sandbox = with_hostile_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
     let app = sandbox.ingested().await;
     let answer = ask(&app, QUESTION).await;
-    assert!(answer.text.contains("port 2525 for mail [1]") && answer.text.contains("![logo]"), "{}", answer.text);
+    assert!(answer.text.contains("port 2525 for mail [") && answer.text.contains("![logo]"), "{}", answer.text);
     assert!(!answer.text.contains("]("), "no link or picture has an address: {}", answer.text);
     for (at, _) in answer.text.match_indices("//evil.example") {
         let before = answer.text.get(..at).unwrap();

@@ -39,7 +39,7 @@ const MODULES: &[(&str, &[&str])] = &[
             "tasks",
         ],
     ),
-    ("record", &["answer", "caller", "chat", "config", "document", "error", "ledger", "tasks"]),
+    ("record", &["answer", "caller", "chat", "config", "document", "error", "ledger", "store", "tasks"]),
     (
         "eval",
         &[
@@ -49,7 +49,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     ("app", &["answer", "chat", "config", "document", "embed", "ground", "ingest", "ledger", "store", "tasks"]),
     ("migrate", &["caller", "document", "embed", "error", "ledger", "store", "tasks"]),
-    ("answer", &["caller", "chat", "config", "document", "embed", "error", "ground", "store"]),
+    ("answer", &["caller", "chat", "config", "document", "embed", "error", "ground", "store", "tasks"]),
     ("ground", &["document"]),
     ("ingest", &["caller", "config", "document", "embed", "error", "ledger", "store", "tasks"]),
     ("store", &["caller", "config", "document", "embed", "error", "tasks"]),

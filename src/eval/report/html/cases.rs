@@ -10,7 +10,7 @@ use super::super::shown::{self, Channel};
 use super::page::concerns;
 use crate::eval::record::{
     CaseRecord, ChangedValue, CitationRecord, ClaimRecord, ClaimVerdict, EvidenceRecord, FactRecord, Figure,
-    FindingRecord, GoldRecord, Measure, Measured, PassageRecord, Report, State,
+    FindingRecord, GoldRecord, Measure, Measured, OpinionRecord, PassageRecord, Report, State,
 };
 
 /// Longer texts are cut, and say so.
@@ -225,6 +225,10 @@ fn shown_row(case: &CaseRecord, row: &Row<'_>) -> Value {
         channels => channels(claim),
         cites => claim.cites.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
         cited_supports => claim.cited_supports,
+        judge => claim.judge.map(|judge| match judge {
+            OpinionRecord::Supported => "supported, says the judge",
+            OpinionRecord::Unsupported => "not supported, says the judge",
+        }),
         evidence => claim.evidence.iter().map(|found| evidence(case, claim, found)).collect::<Vec<_>>(),
     }
 }
@@ -292,20 +296,24 @@ fn bare(text: &str) -> String {
 fn unwrapped(text: &str) -> String {
     let mut whole = String::with_capacity(text.len());
     for line in text.lines() {
-        let begins_anew = line.trim().is_empty()
-            || line.trim_start().starts_with(['-', '*', '|', '#', '>', '`'])
-            || line.trim_start().starts_with(|c: char| c.is_ascii_digit());
-        let is_open = !whole.is_empty() && !whole.ends_with('\n') && !whole.ends_with('|');
-        if begins_anew || !is_open {
-            if !whole.is_empty() {
-                whole.push('\n');
-            }
-        } else {
-            whole.push(' ');
+        let is_prose = !begins_anew(line.trim_start());
+        let is_open = !whole.is_empty() && !whole.ends_with(['\n', '|']);
+        match (is_prose && is_open, whole.is_empty()) {
+            (true, _) => whole.push(' '),
+            (false, true) => {}
+            (false, false) => whole.push('\n'),
         }
         whole.push_str(line);
     }
     whole
+}
+
+/// Whether a line of Markdown can't belong to the one before.
+fn begins_anew(line: &str) -> bool {
+    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_numbered = number.len() < line.len() && (number.starts_with(". ") || number.starts_with(") "));
+    let marks = ["- ", "* ", "+ ", "# ", "## ", "### ", "```", "|", ">"];
+    line.is_empty() || is_numbered || marks.iter().any(|mark| line.starts_with(mark))
 }
 
 /// The row's text, cut at findings and citation marks.
@@ -370,4 +378,21 @@ pub(super) fn compared(before: &str, after: &str) -> Vec<Value> {
         context! { kind, text => change.value() }
     });
     words.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prose_is_unwrapped_and_lists_and_tables_stay() {
+        let text = "of\n2680, none\n`failed`.\n\nThen:\n- one\n2. two\n| a |\n| b |";
+        assert_eq!(unwrapped(text), "of 2680, none `failed`.\n\nThen:\n- one\n2. two\n| a |\n| b |");
+    }
+
+    #[test]
+    fn a_quotation_is_word_for_word_without_its_signs_and_marks() {
+        assert_eq!(bare("> Ask\n> twice. [1] [x]"), bare("Ask twice. [x]"));
+        assert_eq!(marks(" [1], [12]. Then [3]"), " [1], [12].".len());
+    }
 }
