@@ -12,8 +12,8 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 use super::order::{is_fault, worst_claim};
 use super::shown::{self, Channel};
 use crate::eval::record::{
-    Card, CaseRecord, ClaimRecord, ClaimVerdict, GateRecord, Measure, Measured, OnInconclusive, Report, Ruling, Skip,
-    State,
+    Bar, CaseRecord, ClaimRecord, ClaimVerdict, GateRecord, Measure, Measured, OnInconclusive, OpinionRecord, Report,
+    Ruling, Skip, State,
 };
 
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -42,7 +42,8 @@ enum End {
 /// The report's XML.
 pub fn junit(report: &Report) -> io::Result<String> {
     let mut suites = vec![gates(report), invariants(report)];
-    suites.extend(report.selftest.as_ref().map(selftest));
+    suites.extend(report.selftest.as_ref().map(|card| bars("self-test of the scorer", &card.bars)));
+    suites.extend(report.judge.as_ref().map(|judge| bars("self-test of the judge", &judge.bars)));
     suites.extend(report.metrics.iter().map(|metric| of_measure(metric.measure, &report.cases)));
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
@@ -89,8 +90,8 @@ fn invariants(report: &Report) -> Suite {
     Suite { name: "must hold".into(), tests: tests.collect() }
 }
 
-fn selftest(card: &Card) -> Suite {
-    let tests = card.bars.iter().map(|bar| {
+fn bars(name: &str, bars: &[Bar]) -> Suite {
+    let tests = bars.iter().map(|bar| {
         let end = match bar.found {
             None => End::Skipped("too little to measure it on".into()),
             Some(_) if bar.met => End::Passed,
@@ -101,7 +102,7 @@ fn selftest(card: &Card) -> Suite {
         };
         Test { name: bar.name.clone(), end }
     });
-    Suite { name: "self-test of the scorer".into(), tests: tests.collect() }
+    Suite { name: name.to_owned(), tests: tests.collect() }
 }
 
 fn of_measure(measure: Measure, cases: &[CaseRecord]) -> Suite {
@@ -120,9 +121,13 @@ fn of_case(measure: Measure, case: &CaseRecord, measured: Measured) -> End {
         (State::Done, Measured::Skipped(skip)) => End::Skipped(skip.title().to_owned()),
         (State::Done, Measured::Value(value)) if is_fault(measure, value.get()) => {
             let said = format!("{}: {}", measure.title(), shown::of_case(value));
-            let claim = worst_claim(case).filter(|_| measure.is_scored());
+            let claim = match (measure == Measure::UngroundedByJudge, measure.is_scored()) {
+                (true, _) => doubted(case).next(),
+                (false, true) => worst_claim(case),
+                (false, false) => None,
+            };
             let line = claim.map_or(said.clone(), |claim| {
-                format!("{said}. {}: “{}”", verdict(claim), shown::one_line(&claim.text))
+                format!("{said}. {}: “{}”", verdict(measure, claim), shown::one_line(&claim.text))
             });
             End::Failed(line, failure(measure, case))
         }
@@ -133,9 +138,13 @@ fn of_case(measure: Measure, case: &CaseRecord, measured: Measured) -> End {
 /// What a person reads to see what went wrong: the question, the sentences and their best evidence, or the answer.
 fn failure(measure: Measure, case: &CaseRecord) -> String {
     let mut lines = vec![format!("question: {}", shown::one_line(&case.asked.question))];
-    let scored: Vec<&ClaimRecord> = if measure.is_scored() { case.ungrounded().collect() } else { Vec::new() };
+    let scored: Vec<&ClaimRecord> = match (measure == Measure::UngroundedByJudge, measure.is_scored()) {
+        (true, _) => doubted(case).collect(),
+        (false, true) => case.ungrounded().collect(),
+        (false, false) => Vec::new(),
+    };
     for claim in &scored {
-        lines.push(format!("{}: {}", verdict(claim), shown::one_line(&claim.text)));
+        lines.push(format!("{}: {}", verdict(measure, claim), shown::one_line(&claim.text)));
         for finding in claim.findings.iter().take(NAMED_MAX) {
             lines.push(format!("  {}: {}", Channel::of(finding).name(), shown::finding(finding)));
         }
@@ -163,7 +172,15 @@ fn missing(measure: Measure, case: &CaseRecord) -> Vec<String> {
         .collect()
 }
 
-fn verdict(claim: &ClaimRecord) -> &'static str {
+/// The claims that the judge does not call supported.
+fn doubted(case: &CaseRecord) -> impl Iterator<Item = &ClaimRecord> {
+    case.claims.iter().filter(|claim| claim.judge == Some(OpinionRecord::Unsupported))
+}
+
+fn verdict(measure: Measure, claim: &ClaimRecord) -> &'static str {
+    if measure == Measure::UngroundedByJudge {
+        return "unsupported, says the judge";
+    }
     match claim.verdict {
         ClaimVerdict::Supported => "supported",
         ClaimVerdict::Partly => "partly supported",

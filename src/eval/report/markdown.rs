@@ -5,7 +5,9 @@
 
 use super::order::{Concern, Seen, seen};
 use super::shown::{self, Channel};
-use crate::eval::record::{ClaimVerdict, Comparison, Difference, Fingerprint, GateRecord, Metric, Report, Ruling};
+use crate::eval::record::{
+    CanaryRecord, ClaimVerdict, Comparison, Difference, Fingerprint, GateRecord, Metric, Report, Ruling,
+};
 
 /// A comment on GitHub has room for 65,536 characters.
 const CHARS_MAX: usize = 59_000;
@@ -26,6 +28,7 @@ pub fn markdown(report: &Report) -> String {
     }
     page.add("all figures", &metrics(report));
     page.add("the scorer's own test", &scorer(report));
+    page.add("the judge", &judge(report));
     page.add("slices", &slices(report));
     page.add("what was measured", &measured(report));
     if !page.left_out.is_empty() {
@@ -208,9 +211,22 @@ fn metric_row(metric: &Metric) -> String {
 fn scorer(report: &Report) -> String {
     let Some(card) = &report.selftest else { return String::new() };
     let verdict = if card.passed { "passed" } else { "**failed**" };
-    let mut text = format!("The scorer {verdict} its own validation. {}\n\n", bounded(&card.scope));
-    text.push_str("| Planted fault | Caught | |\n| --- | --- | --- |\n");
-    for canary in card.canaries.iter().filter(|canary| canary.made > 0) {
+    let text = format!("The scorer {verdict} its own validation. {}\n\n", bounded(&card.scope));
+    folded("What the scorer can see on these documents", &format!("{text}{}", canaries(&card.canaries)))
+}
+
+fn judge(report: &Report) -> String {
+    let Some(judge) = &report.judge else { return String::new() };
+    let verdict = if judge.passed { "passed" } else { "**failed**" };
+    let (model, agreement, calls) =
+        (bounded(&judge.model), bounded(&shown::judge(judge)), bounded(&shown::calls(judge)));
+    let text = format!("The judge, {model}, {verdict} its own validation. {agreement} {calls}\n\n");
+    folded("What the judge says", &format!("{text}{}", canaries(&judge.canaries)))
+}
+
+fn canaries(canaries: &[CanaryRecord]) -> String {
+    let mut text = "| Planted fault | Caught | |\n| --- | --- | --- |\n".to_owned();
+    for canary in canaries.iter().filter(|canary| canary.made > 0) {
         let (kind, seen) = match (canary.kind.as_str(), canary.is_seen) {
             ("none", true) => ("none (false alarms)".to_owned(), "few enough"),
             ("none", false) => ("none (false alarms)".to_owned(), "**too many**"),
@@ -219,7 +235,7 @@ fn scorer(report: &Report) -> String {
         };
         text.push_str(&format!("| {kind} | {} of {} | {seen} |\n", canary.caught, canary.made));
     }
-    folded("What the scorer can see on these documents", &text)
+    text
 }
 
 fn slices(report: &Report) -> String {

@@ -158,7 +158,9 @@ pub(super) fn worst_claim(case: &CaseRecord) -> Option<&ClaimRecord> {
 /// Whether this value of one case is a fault by itself. Figures that are never perfect are none.
 pub(super) fn is_fault(measure: Measure, value: f64) -> bool {
     match measure {
-        Measure::UngroundedAnswers | Measure::WrongRefusals | Measure::WrongAnswers => value > 0.0,
+        Measure::UngroundedAnswers | Measure::UngroundedByJudge | Measure::WrongRefusals | Measure::WrongAnswers => {
+            value > 0.0
+        }
         Measure::GroundedClaims
         | Measure::CitationPrecision
         | Measure::CitationRecall

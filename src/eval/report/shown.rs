@@ -1,6 +1,8 @@
 //! Figures and texts as every form shows them: the same number reads the same in each. Pure.
 
-use crate::eval::record::{ChangedValue, Estimate, Figure, FindingRecord, Fingerprint, Measure};
+use crate::eval::record::{
+    Agreement, ChangedValue, Estimate, Figure, FindingRecord, Fingerprint, JudgeRecord, Measure,
+};
 
 /// Of a hash, what is enough to tell two apart at a glance.
 const HASH_CHARS: usize = 12;
@@ -159,6 +161,31 @@ pub(super) fn bounded(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// A judge's word beside the scorer's, in a sentence.
+pub(super) fn judge(judge: &JudgeRecord) -> String {
+    let Agreement { both_supported, both_unsupported, scorer_alone, judge_alone, share, kappa } = judge.agreement;
+    let all = both_supported + both_unsupported + scorer_alone + judge_alone;
+    let Some(share) = share else {
+        return "It shares no claim with the scorer.".to_owned();
+    };
+    let kappa = kappa.map(|kappa| format!(", Cohen's kappa {:.2}", kappa.get())).unwrap_or_default();
+    format!(
+        "It agrees with the scorer on {} of {}{kappa}: {scorer_alone} are supported by the scorer's word alone, \
+         {judge_alone} by the judge's.",
+        percent(share),
+        count(all, "claim")
+    )
+}
+
+/// What asking it came to.
+pub(super) fn calls(judge: &JudgeRecord) -> String {
+    let rest = [(judge.unread, "unreadable"), (judge.failed, "failed"), (judge.not_asked, "not asked")];
+    let rest: String =
+        rest.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {} {what}", thousands(*n))).collect();
+    let why = judge.why.as_ref().map(|why| format!(" (the first: {})", one_line(why))).unwrap_or_default();
+    format!("{}{rest}{why}.", count(judge.calls, "call"))
+}
+
 /// By which of the scorer's channels a finding was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Channel {
@@ -207,6 +234,7 @@ fn is_share(measure: Measure) -> bool {
     match measure {
         Measure::TokenF1 | Measure::NdcgAt10 | Measure::Mrr => false,
         Measure::UngroundedAnswers
+        | Measure::UngroundedByJudge
         | Measure::GroundedClaims
         | Measure::CitationPrecision
         | Measure::CitationRecall

@@ -10,7 +10,7 @@ use super::super::shown::{self, Channel};
 use super::page::concerns;
 use crate::eval::record::{
     CaseRecord, ChangedValue, CitationRecord, ClaimRecord, ClaimVerdict, EvidenceRecord, FactRecord, Figure,
-    FindingRecord, GoldRecord, Measure, Measured, PassageRecord, Report, State,
+    FindingRecord, GoldRecord, Measure, Measured, OpinionRecord, PassageRecord, Report, State,
 };
 
 /// Longer texts are cut, and say so.
@@ -225,6 +225,10 @@ fn shown_row(case: &CaseRecord, row: &Row<'_>) -> Value {
         channels => channels(claim),
         cites => claim.cites.iter().map(usize::to_string).collect::<Vec<_>>().join(", "),
         cited_supports => claim.cited_supports,
+        judge => claim.judge.map(|judge| match judge {
+            OpinionRecord::Supported => "supported, says the judge",
+            OpinionRecord::Unsupported => "not supported, says the judge",
+        }),
         evidence => claim.evidence.iter().map(|found| evidence(case, claim, found)).collect::<Vec<_>>(),
     }
 }

@@ -7,8 +7,8 @@ use super::super::shown;
 use super::cases;
 use super::plot::{Axis, Plot, end, reliability};
 use crate::eval::record::{
-    CanaryRecord, Card, Comparison, Difference, Estimate, Figure, GateRecord, InvariantRecord, Labelled, Level,
-    Measure, Metric, OnInconclusive, Quantiles, Report, Ruling, Slice, Test,
+    Bar, CanaryRecord, Card, Comparison, Difference, Estimate, Figure, GateRecord, InvariantRecord, JudgeRecord,
+    Labelled, Level, Measure, Metric, OnInconclusive, Quantiles, Report, Ruling, Slice, Test,
 };
 
 /// Cases that are named in a list; the cases themselves are all below.
@@ -48,6 +48,7 @@ pub(super) fn page(report: &Report) -> Value {
         corrected => report.metrics.iter().any(|metric| metric.corrected.is_some()),
         slices => slices(report),
         card => report.selftest.as_ref().map(card),
+        judge => report.judge.as_ref().map(judge),
         fingerprint => fingerprint(report),
         cases => cases::cases(report, &seen),
     }
@@ -335,20 +336,28 @@ fn slices(report: &Report) -> Value {
     }
 }
 
+fn bar(bar: &Bar) -> Value {
+    let (least, found) = (shown::percent(bar.least), bar.found.map(shown::percent));
+    context! { name => &bar.name, least, found, met => bar.met }
+}
+
+fn judge(judge: &JudgeRecord) -> Value {
+    context! {
+        model => shown::bounded(&judge.model, REASON_CHARS_MAX),
+        passed => judge.passed,
+        agreement => shown::judge(judge),
+        calls => shown::bounded(&shown::calls(judge), REASON_CHARS_MAX),
+        bars => judge.bars.iter().map(bar).collect::<Vec<_>>(),
+        canaries => judge.canaries.iter().map(canary).collect::<Vec<_>>(),
+    }
+}
+
 fn card(card: &Card) -> Value {
-    let bars = card.bars.iter().map(|bar| {
-        context! {
-            name => &bar.name,
-            least => shown::percent(bar.least),
-            found => bar.found.map(shown::percent),
-            met => bar.met,
-        }
-    });
     context! {
         passed => card.passed,
         scope => &card.scope,
         relative_only => card.relative_only,
-        bars => bars.collect::<Vec<_>>(),
+        bars => card.bars.iter().map(bar).collect::<Vec<_>>(),
         canaries => card.canaries.iter().map(canary).collect::<Vec<_>>(),
         labelled => card.labelled.iter().map(labelled).collect::<Vec<_>>(),
     }

@@ -9,7 +9,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::eval::record::tests::{example, example_case, example_comparison};
-use crate::eval::record::{CanaryRecord, Card, CaseRecord, Leak, LeakPlace, Missed, Quantiles, Slice, Times};
+use crate::eval::record::{
+    Agreement, CanaryRecord, Card, CaseRecord, Figure, JudgeRecord, Leak, LeakPlace, Missed, OpinionRecord, Quantiles,
+    Slice, Times,
+};
 
 /// Every tag, and all text, as a browser's tokenizer has them.
 #[derive(Default)]
@@ -117,8 +120,33 @@ fn full(text: &str) -> Report {
         scope: said(),
         relative_only: true,
     });
+    case.claims[0].judge = Some(OpinionRecord::Unsupported);
+    report.judge = Some(JudgeRecord {
+        model: said(),
+        passed: false,
+        canaries: Vec::new(),
+        bars: Vec::new(),
+        calls: 3,
+        unread: 1,
+        failed: 1,
+        not_asked: 0,
+        why: Some(said()),
+        agreement: Agreement { judge_alone: 1, share: Some(Figure::ZERO), ..Agreement::default() },
+    });
     report.cases = vec![case];
     report
+}
+
+#[test]
+fn a_judges_word_stands_beside_the_scorers() {
+    let page = text(&html(&full("y")).unwrap());
+    for wanted in [
+        "not borne out by what it cites not supported, says the judge",
+        "It agrees with the scorer on 0% of 1 claim: 0 are supported by the scorer's word alone, 1 by the judge's.",
+        "3 calls, 1 unreadable, 1 failed (the first: xy).",
+    ] {
+        assert!(page.contains(wanted), "{wanted:?} in {page}");
+    }
 }
 
 #[test]
