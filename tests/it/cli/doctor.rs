@@ -16,14 +16,18 @@ async fn the_doctor_says_what_is_there_and_what_may_be_added() {
     let sandbox = ingested().await;
     let ended = run(sandbox.cairn(&["doctor"])).await;
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for (mark, what) in
-        [("ok", "ONNX Runtime"), ("ok", "embedding model"), ("ok", "data folder"), ("note", "chat endpoint")]
-    {
+    for (mark, what) in [
+        ("ok", "ONNX Runtime"),
+        ("ok", "embedding model"),
+        ("ok", "cross-encoder"),
+        ("ok", "data folder"),
+        ("note", "chat endpoint"),
+    ] {
         let line = ended.stdout.lines().find(|line| line.contains(what)).unwrap();
         assert!(line.starts_with(mark), "{line}");
     }
     let checks = run(sandbox.cairn(&["doctor", "--json"])).await.json();
-    assert_eq!(checks.as_array().unwrap().len(), 4);
+    assert_eq!(checks.as_array().unwrap().len(), 5);
     for check in checks.as_array().unwrap() {
         assert!(matches!(check["state"].as_str().unwrap(), "ok" | "note"), "{check}");
         assert!(check["what"].is_string() && !check["detail"].as_str().unwrap().is_empty());
