@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::answer::Citation;
 use crate::answer::tests::passage;
 
 const PORT: &str = "Kestrel listens for mail on port 2525. The vault opens with a code word.";
