@@ -6,7 +6,8 @@
 use super::order::{Concern, Seen, seen};
 use super::shown::{self, Channel};
 use crate::eval::record::{
-    CanaryRecord, ClaimVerdict, Comparison, Difference, Fingerprint, GateRecord, Metric, Report, Ruling,
+    CanaryRecord, ClaimVerdict, Comparison, Difference, Fingerprint, GateRecord, Metric, PerturbationRecord, Report,
+    Ruling,
 };
 
 /// A comment on GitHub has room for 65,536 characters.
@@ -29,6 +30,7 @@ pub fn markdown(report: &Report) -> String {
     page.add("all figures", &metrics(report));
     page.add("the scorer's own test", &scorer(report));
     page.add("the judge", &judge(report));
+    page.add("changed passages", &perturbations(report));
     page.add("slices", &slices(report));
     page.add("what was measured", &measured(report));
     if !page.left_out.is_empty() {
@@ -222,6 +224,31 @@ fn judge(report: &Report) -> String {
         (bounded(&judge.model), bounded(&shown::judge(judge)), bounded(&shown::calls(judge)));
     let text = format!("The judge, {model}, {verdict} its own validation. {agreement} {calls}\n\n");
     folded("What the judge says", &format!("{text}{}", canaries(&judge.canaries)))
+}
+
+fn perturbations(report: &Report) -> String {
+    let head = "| Figure | As it is | Changed | Gain, 95% interval | p |\n| --- | --- | --- | --- | --- |\n";
+    let one = |perturbed: &PerturbationRecord| {
+        let rows: String = perturbed.differences.iter().map(perturbed_row).collect();
+        let cases = shown::count(perturbed.cases, "case");
+        let text = format!("Expected: {}. {}\n\n", perturbed.expected, bounded(&shown::unexpected(perturbed)));
+        folded(&format!("Passages changed: {} ({cases})", perturbed.kind.name()), &format!("{text}{head}{rows}"))
+    };
+    report.perturbations.iter().map(one).collect()
+}
+
+fn perturbed_row(row: &Difference) -> String {
+    let measure = row.measure;
+    format!(
+        "| {} `{}` | {} | {} | {} ({}) | {} |\n",
+        measure.title(),
+        measure.name(),
+        shown::value(measure, row.baseline),
+        shown::value(measure, row.run),
+        shown::change(measure, row.gain.value),
+        shown::change_interval(measure, row.gain),
+        shown::p(row.p)
+    )
 }
 
 fn canaries(canaries: &[CanaryRecord]) -> String {

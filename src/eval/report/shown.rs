@@ -1,9 +1,11 @@
 //! Figures and texts as every form shows them: the same number reads the same in each. Pure.
 
 use crate::eval::record::{
-    Agreement, ChangedValue, Estimate, Figure, FindingRecord, Fingerprint, JudgeRecord, Measure,
+    Agreement, ChangedValue, Estimate, Figure, FindingRecord, Fingerprint, JudgeRecord, Measure, PerturbationRecord,
 };
 
+/// Of the cases that did not do as expected, so much is named.
+const UNEXPECTED_CHARS_MAX: usize = 300;
 /// Of a hash, what is enough to tell two apart at a glance.
 const HASH_CHARS: usize = 12;
 /// A difference that is shown as none.
@@ -159,6 +161,21 @@ pub(super) fn bounded(text: &str, chars_max: usize) -> String {
             format!("{kept} … ({} more characters in report.json)", thousands(more))
         }
     }
+}
+
+/// What came of changed passages beside their figures: how many answers cite what was added, and what was not expected.
+pub(super) fn unexpected(perturbed: &PerturbationRecord) -> String {
+    let mut said = Vec::new();
+    if let Some(citing) = perturbed.cites_added {
+        said.push(format!(
+            "{} what was added.",
+            if citing == 1 { "1 answer cites".into() } else { format!("{citing} answers cite") }
+        ));
+    }
+    if !perturbed.unexpected.is_empty() {
+        said.push(format!("Not as expected: {}.", bounded(&perturbed.unexpected.join(", "), UNEXPECTED_CHARS_MAX)));
+    }
+    said.join(" ")
 }
 
 /// A judge's word beside the scorer's, in a sentence.

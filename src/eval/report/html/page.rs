@@ -8,7 +8,7 @@ use super::cases;
 use super::plot::{Axis, Plot, end, reliability};
 use crate::eval::record::{
     Bar, CanaryRecord, Card, Comparison, Difference, Estimate, Figure, GateRecord, InvariantRecord, JudgeRecord,
-    Labelled, Level, Measure, Metric, OnInconclusive, Quantiles, Report, Ruling, Slice, Test,
+    Labelled, Level, Measure, Metric, OnInconclusive, PerturbationRecord, Quantiles, Report, Ruling, Slice, Test,
 };
 
 /// Cases that are named in a list; the cases themselves are all below.
@@ -49,6 +49,7 @@ pub(super) fn page(report: &Report) -> Value {
         slices => slices(report),
         card => report.selftest.as_ref().map(card),
         judge => report.judge.as_ref().map(judge),
+        perturbations => report.perturbations.iter().map(perturbed).collect::<Vec<_>>(),
         fingerprint => fingerprint(report),
         cases => cases::cases(report, &seen),
     }
@@ -349,6 +350,28 @@ fn judge(judge: &JudgeRecord) -> Value {
         calls => shown::bounded(&shown::calls(judge), REASON_CHARS_MAX),
         bars => judge.bars.iter().map(bar).collect::<Vec<_>>(),
         canaries => judge.canaries.iter().map(canary).collect::<Vec<_>>(),
+    }
+}
+
+fn perturbed(perturbed: &PerturbationRecord) -> Value {
+    let row = |row: &Difference| {
+        context! {
+            title => row.measure.title(),
+            before => shown::value(row.measure, row.baseline),
+            now => shown::value(row.measure, row.run),
+            gain => shown::change(row.measure, row.gain.value),
+            interval => shown::change_interval(row.measure, row.gain),
+            p => shown::p(row.p),
+            is_loss => row.gain.high.get() < 0.0,
+        }
+    };
+    context! {
+        name => perturbed.kind.name(),
+        expected => &perturbed.expected,
+        cases => shown::count(perturbed.cases, "case"),
+        left_out => perturbed.left_out.iter().map(|(why, n)| format!("{n}: {why}")).collect::<Vec<_>>(),
+        said => shown::unexpected(perturbed),
+        rows => perturbed.differences.iter().map(row).collect::<Vec<_>>(),
     }
 }
 
