@@ -54,6 +54,8 @@ pub(super) struct Gate {
     policy: Policy,
     /// Asked about claims that the scorer calls supported.
     second: Option<SecondOpinion>,
+    /// With `Policy::Retract`, claims of a lower score are not shown either.
+    retract_below: f32,
     /// As the answer may rely on them, and as claims are compared with them: all together, and each by itself.
     sources: Vec<Passage>,
     together: Passages,
@@ -89,6 +91,7 @@ impl Gate {
             scorer,
             policy,
             second: None,
+            retract_below: 0.0,
             together: Passages::read(&texts),
             alone: texts.iter().map(|text| Passages::read(&[text])).collect(),
             addresses: Addresses::of(sources),
@@ -110,6 +113,12 @@ impl Gate {
     /// The same with somebody to ask for a second opinion.
     pub(super) fn with_second(self, second: Option<SecondOpinion>) -> Self {
         Self { second, ..self }
+    }
+
+    /// The same, stricter in what it shows where it retracts.
+    pub(super) fn retracting_below(self, score: f32) -> Self {
+        let retract_below = if self.policy == Policy::Retract { score } else { 0.0 };
+        Self { retract_below, ..self }
     }
 
     /// Takes the next part of the text; gives what can be shown with it.
@@ -228,8 +237,10 @@ impl Gate {
             return self.leave_out();
         }
         if let Some(judged) = &judged {
-            self.claims.count(judged.verdict);
-            if self.policy == Policy::Retract && judged.verdict != Verdict::Supported {
+            let is_doubtful = judged.verdict == Verdict::Supported && judged.score < self.retract_below;
+            let verdict = if is_doubtful { Verdict::Partly } else { judged.verdict };
+            self.claims.count(verdict);
+            if self.policy == Policy::Retract && verdict != Verdict::Supported {
                 return self.leave_out();
             }
         }

@@ -100,7 +100,8 @@ impl Answerer {
         stream! {
             let policy = self.policy_of(&grounding);
             let gate = Gate::new(Arc::clone(&self.scorer), policy, &grounding.passages)
-                .with_second(self.second(&grounding.passages));
+                .with_second(self.second(&grounding.passages))
+                .retracting_below(self.limits.retract_below);
             let gate = Arc::new(Mutex::new(gate));
             let (error, model) = match self.ask(&chat, &grounding.question, &grounding.passages).await {
                 Err(error) => (error, None),

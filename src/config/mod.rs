@@ -362,6 +362,7 @@ fn check_server(server: &Server) -> Result<(), ConfigError> {
 fn check_answer(answer: &Answer, collections: &BTreeMap<CollectionName, Collection>) -> Result<(), ConfigError> {
     let shares = [
         ("answer.supported_share_min".to_owned(), answer.supported_share_min),
+        ("answer.retract_below".to_owned(), f64::from(answer.retract_below)),
         ("answer.missing_share_max".to_owned(), f64::from(answer.missing_share_max)),
         ("answer.together_min".to_owned(), f64::from(answer.together_min)),
     ];

@@ -198,6 +198,7 @@ pub struct Retrieval {
 pub struct Answer {
     pub unsupported: Unsupported,
     pub supported_share_min: f64,
+    pub retract_below: f32,
     pub question_bytes_max: ByteSize,
     pub history_messages_max: usize,
     pub message_bytes_max: ByteSize,

@@ -59,3 +59,19 @@ async fn of_one_answer_the_judge_is_asked_about_so_many_sentences() {
     let verdicts: Vec<bool> = answer.claims.iter().map(|claim| claim.verdict == Verdict::Supported).collect();
     assert_eq!((verdicts, judge.seen().asked.len()), (vec![false, true], 1), "{answer:?}");
 }
+
+#[tokio::test]
+async fn below_the_score_that_retract_asks_for_a_supported_sentence_is_not_shown_either() {
+    for (below, is_shown) in [("0.0", true), ("1.0", false)] {
+        let chat = ChatStub::start([says(&[SENTENCE])]).await;
+        let sandbox = Sandbox::with_documents()
+            .with("CAIRN__CHAT__BASE_URL", &chat.base_url)
+            .with("CAIRN__ANSWER__UNSUPPORTED", "retract")
+            .with("CAIRN__ANSWER__RETRACT_BELOW", below);
+        let app = sandbox.ingested().await;
+        let answer = ask(&app, QUESTION).await;
+        assert_eq!(answer.text.contains("2525"), is_shown, "{answer:?}");
+        let outcome = answer.end.unwrap().outcome;
+        assert_eq!(outcome == Outcome::Refused(Reason::NotSupported), !is_shown, "{outcome:?}");
+    }
+}
