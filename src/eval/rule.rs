@@ -102,7 +102,8 @@ impl Bench<'_> {
         }
         if !gate.meets_floor(value) {
             let floor = shown(gate.floor.unwrap_or_default());
-            return (Ruling::Fail, format!("{title} is {}, its floor is {floor}", shown(value)));
+            let loss = found.loss(gates.alpha).map(|loss| format!("; it is {loss}")).unwrap_or_default();
+            return (Ruling::Fail, format!("{title} is {}, its floor is {floor}{loss}", shown(value)));
         }
         let (Some(margin), Some(effect)) = (gate.margin, gate.smallest_effect) else {
             return (Ruling::Pass, format!("{title} is {}, which meets its floor", shown(value)));
@@ -114,10 +115,8 @@ impl Bench<'_> {
             return (Ruling::Invalid, format!("{title} {reason}"));
         }
         let (change, low) = (gain.value.get(), gain.low.get());
-        let p = found.p_adjusted.unwrap_or(1.0);
-        if change <= -effect && p < gates.alpha {
-            let reason = format!("{title} is worse by {}, p {} after Holm", shown(-change), shown(p));
-            return (Ruling::Fail, reason);
+        if let Some(loss) = found.loss(gates.alpha).filter(|_| change <= -effect) {
+            return (Ruling::Fail, format!("{title} is {loss}"));
         }
         if low > -margin {
             let reason =
@@ -247,6 +246,14 @@ struct Found {
     detectable: Option<f64>,
     skipped: f64,
     cases: usize,
+}
+
+impl Found {
+    /// A significant loss beside the baseline, in words. None: there is none.
+    fn loss(&self, alpha: f64) -> Option<String> {
+        let (change, p) = (self.gain?.value.get(), self.p_adjusted?);
+        (change < 0.0 && p < alpha).then(|| format!("worse by {}, p {} after Holm", shown(-change), shown(p)))
+    }
 }
 
 fn difference(measure: Measure, slice: Option<&str>, pairs: &Pairs, p_adjusted: Option<Figure>) -> Option<Difference> {

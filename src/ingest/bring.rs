@@ -289,12 +289,12 @@ impl Bringer {
         }
         let (ledger, uploads) = (self.queue.ledger(), self.queue.uploads());
         let generation = self.queue.store().generation();
+        let met: Vec<&str> = met.iter().map(String::as_str).collect();
+        ledger.met(job, &source.name, &source.collection, &met).await?;
         if !work.is_empty() {
             ledger.add_work(job, job.as_str(), &source.collection, &work, generation).await?;
         }
         ledger.count_unchanged(job, unchanged).await?;
-        let met: Vec<&str> = met.iter().map(String::as_str).collect();
-        ledger.met(job, &source.name, &source.collection, &met).await?;
         drop(held);
         for new in &work {
             uploads.sweep_one(ledger, &new.blob).await?; // Of what turned out to be in the index already.

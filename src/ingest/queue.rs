@@ -135,9 +135,10 @@ impl Queue {
                 },
             });
             let work: Vec<NewWork> = work.collect();
-            ledger.add_work(&job, job.as_str(), collection, &work, generation).await?;
+            // First of all that they were met: work of a document that nobody remembers meeting would never be pruned.
             let met: Vec<&str> = work.iter().map(|work| work.external_id.as_str()).collect();
             ledger.met(&job, &walk.source, collection, &met).await?;
+            ledger.add_work(&job, job.as_str(), collection, &work, generation).await?;
         }
         if vanished == Vanished::Go && walk.problems.is_empty() {
             let is_walked = |external_id: &str| {
