@@ -14,6 +14,7 @@ pub mod error;
 pub mod config;
 pub mod telemetry;
 pub mod tasks;
+mod files;
 
 pub mod ingest;
 

@@ -53,14 +53,15 @@ impl Prompt {
             .iter()
             .map(|passage| {
                 let (hit, chunk) = (&passage.hit, &passage.hit.chunk);
+                let purged = without_instructions(&chunk.text);
                 context! {
                     number => passage.number,
                     title => &hit.title,
                     page => chunk.page,
                     headings => &chunk.headings,
                     table_head => &chunk.table_head,
-                    text => without_instructions(&chunk.text).unwrap_or_else(|| chunk.text.clone()),
-                    instructs => without_instructions(&chunk.text).is_some(),
+                    instructs => purged.is_some(),
+                    text => purged.as_deref().unwrap_or(&chunk.text),
                 }
             })
             .collect();

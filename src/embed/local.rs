@@ -306,6 +306,21 @@ impl LocalEmbedder {
     }
 }
 
+/// Says how loading a model went, and gives the model. Takes the sender, since whoever waits for all threads waits until the
+/// last one is gone.
+fn announced<M, T>(
+    loaded: Result<(M, T), EmbedError>,
+    ready: std::sync::mpsc::Sender<Result<T, EmbedError>>,
+) -> Option<M> {
+    let (model, said) = match loaded {
+        Ok((model, what)) => (Some(model), Ok(what)),
+        Err(error) => (None, Err(error)),
+    };
+    let _ = ready.send(said); // Nobody waits any more: the others have failed.
+    drop(ready);
+    model
+}
+
 /// The whole life of one model thread: load, say so, then serve until the embedder is gone.
 fn own_model(
     files: &ModelFiles,
@@ -317,17 +332,7 @@ fn own_model(
         let dimensions = embed_one(&mut model, "ready")?.len();
         Ok((model, dimensions))
     });
-    let mut model = match loaded {
-        Ok((model, dimensions)) => {
-            let _ = ready.send(Ok(dimensions));
-            drop(ready); // Whoever waits for all threads waits until the last sender is gone.
-            model
-        }
-        Err(error) => {
-            let _ = ready.send(Err(error));
-            return;
-        }
-    };
+    let Some(mut model) = announced(loaded, ready) else { return };
     loop {
         let job = mailbox.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(job) = job else { return };

@@ -5,13 +5,14 @@
 //! together.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::caller::Group;
+use crate::files::replace;
 
 /// The most of one file, and of one line.
 pub const CASES_MAX: usize = 100_000;
@@ -203,12 +204,7 @@ pub fn write<'a>(path: &Path, cases: impl IntoIterator<Item = &'a Case>) -> io::
         text.push_str(&serde_json::to_string(case)?);
         text.push('\n');
     }
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let mut file = File::create(&part)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&part, path)
+    replace(path, &text)
 }
 
 impl Case {

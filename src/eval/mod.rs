@@ -14,6 +14,7 @@ pub mod suite;
 pub mod case;
 pub mod wording;
 pub mod index;
+pub mod lines;
 
 pub mod run;
 mod ask;

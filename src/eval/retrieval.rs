@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-pub use dataset::{Dataset, DatasetError, Query};
+pub use dataset::{Dataset, Query};
 
 use super::index::Index;
 use super::record::{Estimate, Figure};

@@ -38,6 +38,7 @@ use crate::chat::ChatClient;
 use crate::chat::replay::{Head, Recording, Replay};
 use crate::config::{Config, Fallback};
 use crate::document::{CollectionName, sha256};
+use crate::files::replace;
 use crate::tasks::{Crew, blocking};
 use kept::Kept;
 use perturbed::Perturbed;
@@ -251,9 +252,7 @@ async fn head(index: &Index, plan: &Plan) -> anyhow::Result<Option<Head>> {
 
 fn save(path: Option<&Path>, head: Option<&Head>, recording: Option<&Recording>) -> anyhow::Result<()> {
     let (Some(path), Some(head), Some(recording)) = (path, head, recording) else { return Ok(()) };
-    let part = path.with_extension("part");
-    std::fs::write(&part, recording.text(head)).with_context(|| format!("write {}", part.display()))?;
-    std::fs::rename(&part, path).with_context(|| format!("write {}", path.display()))
+    replace(path, &recording.text(head)).with_context(|| format!("write {}", path.display()))
 }
 
 /// Asks every case that is not kept yet, a bounded number at once, and keeps each as it ends.
@@ -265,34 +264,52 @@ async fn ask_all(
 ) -> anyhow::Result<()> {
     /// Recorded answers are written down after so many cases.
     const SAVE_EVERY: usize = 10;
-    let all = ready.suite.cases.len();
-    let mut waiting: Vec<usize> = Vec::new();
-    for (at, case) in ready.suite.cases.iter().enumerate().rev() {
-        if !kept.has(&case.id) {
-            waiting.push(at);
-        }
-    }
-    let mut done = all - waiting.len();
-    let mut crew: Crew<(CaseRecord, CaseTimes)> = Crew::new();
-    loop {
-        while crew.len() < ready.suite.concurrency
-            && let Some(at) = waiting.pop()
-        {
-            let ready = Arc::clone(ready);
-            crew.spawn(async move { ready.ask(at).await });
-        }
-        told("asking", done, all);
-        let Some(ended) = crew.next().await else { return Ok(()) };
-        let (record, times) = ended?;
-        kept.add(record, times)?;
-        done += 1;
-        if done.is_multiple_of(SAVE_EVERY) {
-            save()?;
-        }
-    }
+    let (waiting, ask) = (ready.left(kept), |ready: Arc<Ready>, at| async move { ready.ask(at).await });
+    ready
+        .each(
+            waiting,
+            ask,
+            |done, (record, times)| {
+                kept.add(record, times)?;
+                if done.is_multiple_of(SAVE_EVERY) { save() } else { Ok(()) }
+            },
+            |done, all| told("asking", done, all),
+        )
+        .await
 }
 
 impl Ready {
+    /// Places of the cases that are not kept yet, the last one first.
+    fn left(&self, kept: &Kept) -> Vec<usize> {
+        let cases = self.suite.cases.iter().enumerate().rev();
+        cases.filter(|(_, case)| !kept.has(&case.id)).map(|(at, _)| at).collect()
+    }
+
+    /// Asks the cases in these places, from the last on, a bounded number at once. What came of each is `took` as it ends,
+    /// with how many of all cases are done by then.
+    async fn each<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        self: &Arc<Self>,
+        mut waiting: Vec<usize>,
+        ask: impl Fn(Arc<Self>, usize) -> F,
+        mut took: impl FnMut(usize, T) -> anyhow::Result<()>,
+        told: impl Fn(usize, usize),
+    ) -> anyhow::Result<()> {
+        let all = self.suite.cases.len();
+        let mut done = all - waiting.len();
+        let mut crew: Crew<T> = Crew::new();
+        loop {
+            while crew.len() < self.suite.concurrency
+                && let Some(at) = waiting.pop()
+            {
+                crew.spawn(ask(Arc::clone(self), at));
+            }
+            told(done, all);
+            let Some(ended) = crew.next().await else { return Ok(()) };
+            done += 1;
+            took(done, ended?)?;
+        }
+    }
+
     /// Never fails, whatever the case does: a panic is that case's error.
     async fn ask(&self, at: usize) -> (CaseRecord, CaseTimes) {
         let case = self.suite.cases.get(at).expect("places come from this very list");

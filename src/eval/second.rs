@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use futures::StreamExt;
@@ -21,6 +22,7 @@ use super::stats::real;
 use crate::chat::judge::{ChatJudge, NoOpinion, Opinion};
 use crate::chat::replay::{Head, Recording, Replay};
 use crate::config;
+use crate::files::replace;
 
 /// Of each kind of planted fault, it is asked about so many.
 const CANARIES_PER_KIND: usize = 10;
@@ -37,9 +39,9 @@ pub(super) struct Second {
 }
 
 /// What is asked: a claim, and what it should rest on.
-struct Asked {
-    claim: String,
-    sources: Vec<String>,
+struct Asked<'a> {
+    claim: &'a str,
+    sources: Arc<[String]>,
 }
 
 /// How calls went.
@@ -77,19 +79,9 @@ impl Second {
         told: impl Fn(&str, usize, usize),
     ) -> anyhow::Result<JudgeRecord> {
         let planted: Vec<Canary> = selftest::planted(documents, CANARIES_PER_KIND);
-        let claims: Vec<Asked> = cases.iter().flat_map(asked).collect();
-        let of_planted = planted.iter().map(|c| Asked { claim: c.corrupted.clone(), sources: vec![c.passage.clone()] });
-        let all: Vec<Asked> = of_planted.chain(claims).take(self.calls_max).collect();
-        let mut calls = Calls::default();
-        let mut said = Vec::with_capacity(all.len());
-        let mut asking = futures::stream::iter(&all)
-            .map(|asked| self.judge.opinion(&asked.claim, &asked.sources))
-            .buffered(self.at_once);
-        while let Some(opinion) = asking.next().await {
-            said.push(calls.count(opinion));
-            told("asking the judge", said.len(), all.len());
-        }
-        drop(asking);
+        let of_planted = planted.iter().map(|c| Asked { claim: &c.corrupted, sources: [c.passage.clone()].into() });
+        let all: Vec<Asked> = of_planted.chain(cases.iter().flat_map(asked)).take(self.calls_max).collect();
+        let (said, calls) = self.ask(&all, told).await;
         self.keep()?;
         let mut said = said.into_iter();
         let opinions: Vec<Option<Opinion>> = said.by_ref().take(planted.len()).collect();
@@ -118,10 +110,22 @@ impl Second {
         })
     }
 
+    /// Its opinions in order, and how the calls went.
+    async fn ask(&self, all: &[Asked<'_>], told: impl Fn(&str, usize, usize)) -> (Vec<Option<Opinion>>, Calls) {
+        let (mut said, mut calls) = (Vec::with_capacity(all.len()), Calls::default());
+        let mut asking = futures::stream::iter(all)
+            .map(|asked| self.judge.opinion(asked.claim, &asked.sources))
+            .buffered(self.at_once);
+        while let Some(opinion) = asking.next().await {
+            said.push(calls.count(opinion));
+            told("asking the judge", said.len(), all.len());
+        }
+        (said, calls)
+    }
+
     fn keep(&self) -> anyhow::Result<()> {
-        let part = self.path.with_extension("part");
-        fs::write(&part, self.recording.text(&self.head)).with_context(|| format!("write {}", part.display()))?;
-        fs::rename(&part, &self.path).with_context(|| format!("write {}", self.path.display()))
+        let text = self.recording.text(&self.head);
+        replace(&self.path, &text).with_context(|| format!("write {}", self.path.display()))
     }
 }
 
@@ -141,9 +145,9 @@ impl Calls {
 }
 
 /// Each claim of an answer, beside all passages that it may rest on.
-fn asked(case: &CaseRecord) -> Vec<Asked> {
-    let sources: Vec<String> = case.passages.iter().map(|passage| passage.text.clone()).collect();
-    case.claims.iter().map(|claim| Asked { claim: claim.text.clone(), sources: sources.clone() }).collect()
+fn asked(case: &CaseRecord) -> impl Iterator<Item = Asked<'_>> {
+    let sources: Arc<[String]> = case.passages.iter().map(|passage| passage.text.clone()).collect();
+    case.claims.iter().map(move |claim| Asked { claim: &claim.text, sources: Arc::clone(&sources) })
 }
 
 /// Whether the judge finds a claim that is not borne out; undefined where it said nothing of one and found no other.

@@ -4,14 +4,14 @@
 //! can't be read as a note, counts as none: to begin anew is always right.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs;
+use std::io;
 
 use uuid::Uuid;
 
 use super::{MigrateError, Migration};
 use crate::document::CollectionName;
+use crate::files::replace;
 use crate::tasks::blocking;
 
 /// Stands for the id of the last point where none is copied yet.
@@ -104,14 +104,6 @@ impl Migration<'_> {
     fn failed(&self, what: &'static str, cause: io::Error) -> MigrateError {
         MigrateError::File { what, place: self.note.display().to_string(), cause }
     }
-}
-
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file = File::create(&part)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&part, path)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::eval::record::{JudgeRecord, Perturbation, PerturbationRecord, Report,
 use crate::eval::run::{self, ChatMode, Plan, Reserve};
 use crate::eval::selftest::LabelledSet;
 use crate::eval::suite::Suite;
+use crate::files::replace;
 use crate::tasks::blocking;
 
 /// Reasons and cases that are printed; the report has all.
@@ -312,7 +313,7 @@ pub(super) fn rebaseline(args: &RebaselineArgs) -> anyhow::Result<ExitCode> {
     let report = Report::read(&text).with_context(|| format!("read {}", args.report.display()))?;
     let before = if args.baseline.exists() { Some(Baseline::read(&args.baseline)?) } else { None };
     let made = Baseline::of(&report, before.as_ref(), &args.reason)?;
-    fs::write(&args.baseline, made.text()?).with_context(|| format!("write {}", args.baseline.display()))?;
+    replace(&args.baseline, &made.text()?).with_context(|| format!("write {}", args.baseline.display()))?;
     writeln!(io::stdout(), "{} is the baseline of {} cases", args.baseline.display(), made.cases.len())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,6 @@
 //! A run's report as files: each is written beside its place and renamed into it, so that there is never half of one.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -9,7 +9,8 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::eval::record::Report;
-use crate::eval::report::{Form, forms};
+use crate::eval::report::forms;
+use crate::files::replace;
 use crate::tasks::blocking;
 
 #[derive(Debug, Args)]
@@ -26,17 +27,9 @@ pub(super) fn write(report: &Report, folder: &Path) -> anyhow::Result<Vec<PathBu
     fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let written = forms(report)?.into_iter().map(|form| {
         let path = folder.join(form.name);
-        place(&form, &path).with_context(|| format!("write {}", path.display())).map(|()| path)
+        replace(&path, &form.text).with_context(|| format!("write {}", path.display())).map(|()| path)
     });
     written.collect()
-}
-
-fn place(form: &Form, path: &Path) -> io::Result<()> {
-    let part = path.with_file_name(format!("{}.part", form.name));
-    let mut file = File::create(&part)?;
-    file.write_all(form.text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&part, path)
 }
 
 pub(super) fn print(written: &[PathBuf], out: &mut impl Write) -> io::Result<()> {

@@ -6,14 +6,14 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::Tensor;
 use tokenizers::{Encoding, Tokenizer};
 
-use super::{MAILBOX_PER_THREAD, Owners, environment};
+use super::{MAILBOX_PER_THREAD, Owners, announced, environment};
 use crate::document::{Span, sha256};
 use crate::embed::EmbedError;
 
@@ -29,6 +29,8 @@ const CERTAIN: f32 = 1e-6;
 /// A word is pointed at from this probability on that the evidence does not have it.
 const WORD_MIN: f32 = 0.5;
 const REMEMBERED: usize = 64;
+/// Hashing the model takes as long as many readings: only where somebody asks.
+static FINGERPRINT: LazyLock<String> = LazyLock::new(|| format!("cross-encoder sha256:{}", sha256(MODEL)));
 
 /// What the model says of a pair.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,7 +60,6 @@ pub struct CrossEncoder {
     jobs: SyncSender<Job>,
     _owners: Owners, // Dropped after `jobs`.
     known: Mutex<VecDeque<Known>>,
-    fingerprint: String,
 }
 
 impl CrossEncoder {
@@ -72,16 +73,15 @@ impl CrossEncoder {
             let (mailbox, ready) = (Arc::clone(&mailbox), ready.clone());
             let owner = std::thread::Builder::new()
                 .name(format!("cross-{number}"))
-                .spawn(move || own_model(&mailbox, &ready))
+                .spawn(move || own_model(&mailbox, ready))
                 .map_err(|error| EmbedError::Unusable(format!("start a thread: {error}")))?;
             owners.0.push(owner);
         }
         drop(ready);
-        for loaded in started.iter().take(threads) {
+        for loaded in started {
             loaded?;
         }
-        let fingerprint = format!("cross-encoder sha256:{}", sha256(MODEL));
-        Ok(Self { jobs, _owners: owners, known: Mutex::default(), fingerprint })
+        Ok(Self { jobs, _owners: owners, known: Mutex::default() })
     }
 
     /// Blocks until the model has read the pair, about 10 ms. What is beyond its tokens is not read.
@@ -109,26 +109,17 @@ impl CrossEncoder {
 
     /// Names the model, so that figures by two are never compared.
     pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
+        &FINGERPRINT
     }
 }
 
 /// The whole life of one model thread: load, try it, say so, then serve until the cross-encoder is gone.
-fn own_model(mailbox: &Mutex<Receiver<Job>>, ready: &std::sync::mpsc::Sender<Result<(), EmbedError>>) {
+fn own_model(mailbox: &Mutex<Receiver<Job>>, ready: std::sync::mpsc::Sender<Result<(), EmbedError>>) {
     let loaded = Model::load().and_then(|mut model| {
         model.read("ready?", "ready")?;
-        Ok(model)
+        Ok((model, ()))
     });
-    let mut model = match loaded {
-        Ok(model) => {
-            let _ = ready.send(Ok(()));
-            model
-        }
-        Err(error) => {
-            let _ = ready.send(Err(error));
-            return;
-        }
-    };
+    let Some(mut model) = announced(loaded, ready) else { return };
     loop {
         let job = mailbox.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(Job { claim, evidence, reply }) = job else { return };

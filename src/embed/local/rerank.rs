@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastembed::{RerankInitOptionsUserDefined, TextRerank, UserDefinedRerankingModel};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAILBOX_PER_THREAD, ModelFiles, Owners, environment};
+use super::{MAILBOX_PER_THREAD, ModelFiles, Owners, announced, environment};
 use crate::embed::{EmbedError, RerankError};
 
 /// A question and its texts for one model thread.
@@ -63,19 +63,9 @@ fn own_model(
 ) {
     let loaded = load(files).and_then(|mut model| {
         score(&mut model, "ready?", "ready").map_err(|error| files.unusable(&error))?;
-        Ok(model)
+        Ok((model, ()))
     });
-    let mut model = match loaded {
-        Ok(model) => {
-            let _ = ready.send(Ok(()));
-            drop(ready); // Whoever waits for all threads waits until the last sender is gone.
-            model
-        }
-        Err(error) => {
-            let _ = ready.send(Err(error));
-            return;
-        }
-    };
+    let Some(mut model) = announced(loaded, ready) else { return };
     loop {
         let job = mailbox.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(Job { question, texts, reply }) = job else { return };

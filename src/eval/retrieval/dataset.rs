@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Judgements;
 use crate::eval::index::Given;
+use crate::eval::lines::{ReadError, lines, read};
 
 /// The most of each that is read.
 const DOCUMENTS_MAX: usize = 10_000_000;
@@ -29,17 +30,6 @@ pub struct Dataset {
 pub struct Query {
     pub id: String,
     pub text: String,
-}
-
-/// Why a dataset can't be read.
-#[derive(Debug, thiserror::Error)]
-pub enum DatasetError {
-    #[error("read {file}: {cause}")]
-    Read { file: String, cause: std::io::Error },
-    #[error("read {file}, line {line}: {reason}")]
-    Line { file: String, line: usize, reason: String },
-    #[error("{0}")]
-    Shape(String),
 }
 
 #[derive(Deserialize)]
@@ -86,42 +76,23 @@ struct SquadQuestion {
 
 impl Dataset {
     /// A BEIR folder, or a SQuAD file. `split` names one of a folder's `qrels/*.tsv`.
-    pub fn read(path: &Path, split: Option<&str>) -> Result<Self, DatasetError> {
+    pub fn read(path: &Path, split: Option<&str>) -> Result<Self, ReadError> {
         let name = path.file_stem().map_or_else(|| "dataset".into(), |name| name.to_string_lossy().into_owned());
         if path.is_dir() { beir(path, &name, split) } else { squad(path, &name) }
     }
 }
 
-fn read(path: &Path) -> Result<String, DatasetError> {
-    fs::read_to_string(path).map_err(|cause| DatasetError::Read { file: path.display().to_string(), cause })
-}
-
-fn lines<T: for<'de> Deserialize<'de>>(path: &Path, most: usize) -> Result<Vec<T>, DatasetError> {
-    let text = read(path)?;
-    let mut found = Vec::new();
-    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let file = || path.display().to_string();
-        if found.len() == most {
-            return Err(DatasetError::Shape(format!("read {}: it has more than {most} lines", file())));
-        }
-        let wrong =
-            |error: serde_json::Error| DatasetError::Line { file: file(), line: at + 1, reason: error.to_string() };
-        found.push(serde_json::from_str(line).map_err(wrong)?);
-    }
-    Ok(found)
-}
-
-fn beir(folder: &Path, name: &str, split: Option<&str>) -> Result<Dataset, DatasetError> {
+fn beir(folder: &Path, name: &str, split: Option<&str>) -> Result<Dataset, ReadError> {
     let corpus: Vec<CorpusLine> = lines(&folder.join("corpus.jsonl"), DOCUMENTS_MAX)?;
     let queries: Vec<QueryLine> = lines(&folder.join("queries.jsonl"), QUERIES_MAX)?;
     let judgements = qrels(&qrels_file(&folder.join("qrels"), split)?)?;
     let known: BTreeSet<&str> = queries.iter().map(|query| query.id.as_str()).collect();
     if let Some(unknown) = judgements.keys().find(|query| !known.contains(query.as_str())) {
-        return Err(DatasetError::Shape(format!("qrels name the query {unknown:?}, which queries.jsonl doesn't have")));
+        return Err(ReadError::Shape(format!("qrels name the query {unknown:?}, which queries.jsonl doesn't have")));
     }
     let mut ids = BTreeSet::new();
     if let Some(twice) = corpus.iter().find(|document| !ids.insert(document.id.as_str())) {
-        return Err(DatasetError::Shape(format!("corpus.jsonl has the document {:?} twice", twice.id)));
+        return Err(ReadError::Shape(format!("corpus.jsonl has the document {:?} twice", twice.id)));
     }
     let documents = corpus.into_iter().map(|line| {
         let title = line.title.filter(|title| !title.trim().is_empty());
@@ -136,8 +107,8 @@ fn beir(folder: &Path, name: &str, split: Option<&str>) -> Result<Dataset, Datas
 }
 
 /// The named split, else `test.tsv`, else the only one.
-fn qrels_file(folder: &Path, split: Option<&str>) -> Result<PathBuf, DatasetError> {
-    let cause = |cause| DatasetError::Read { file: folder.display().to_string(), cause };
+fn qrels_file(folder: &Path, split: Option<&str>) -> Result<PathBuf, ReadError> {
+    let cause = |cause| ReadError::Read { file: folder.display().to_string(), cause };
     let entries = fs::read_dir(folder).map_err(cause)?;
     let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.retain(|file| file.extension().is_some_and(|ending| ending == "tsv"));
@@ -149,17 +120,17 @@ fn qrels_file(folder: &Path, split: Option<&str>) -> Result<PathBuf, DatasetErro
     };
     let names: Vec<String> = files.iter().filter_map(|f| Some(f.file_stem()?.to_string_lossy().into_owned())).collect();
     chosen.ok_or_else(|| {
-        DatasetError::Shape(format!("{} has the splits {names:?}: name one of them with --split", folder.display()))
+        ReadError::Shape(format!("{} has the splits {names:?}: name one of them with --split", folder.display()))
     })
 }
 
 /// `query-id  corpus-id  score`, after a line that heads them.
-fn qrels(path: &Path) -> Result<Judgements, DatasetError> {
+fn qrels(path: &Path) -> Result<Judgements, ReadError> {
     let text = read(path)?;
     let mut judgements = Judgements::new();
     for (at, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
         let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
-        let wrong = |reason: &str| DatasetError::Line {
+        let wrong = |reason: &str| ReadError::Line {
             file: path.display().to_string(),
             line: at + 1,
             reason: reason.to_owned(),
@@ -173,15 +144,15 @@ fn qrels(path: &Path) -> Result<Judgements, DatasetError> {
     }
     judgements.retain(|_, right| right.values().any(|gain| *gain > 0));
     if judgements.is_empty() {
-        return Err(DatasetError::Shape(format!("{} names no right document", path.display())));
+        return Err(ReadError::Shape(format!("{} names no right document", path.display())));
     }
     Ok(judgements)
 }
 
 /// Each paragraph is a document, right for the questions that stand under it and have an answer.
-fn squad(path: &Path, name: &str) -> Result<Dataset, DatasetError> {
+fn squad(path: &Path, name: &str) -> Result<Dataset, ReadError> {
     let squad: Squad = serde_json::from_str(&read(path)?)
-        .map_err(|error| DatasetError::Shape(format!("read {}: it is no SQuAD JSON: {error}", path.display())))?;
+        .map_err(|error| ReadError::Shape(format!("read {}: it is no SQuAD JSON: {error}", path.display())))?;
     let (mut documents, mut queries, mut judgements) = (Vec::new(), Vec::new(), Judgements::new());
     let mut ids: HashMap<String, String> = HashMap::new();
     let mut asked = BTreeSet::new();
@@ -195,7 +166,7 @@ fn squad(path: &Path, name: &str) -> Result<Dataset, DatasetError> {
             });
             for question in paragraph.qas.into_iter().filter(|question| !question.is_impossible) {
                 if !asked.insert(question.id.clone()) {
-                    return Err(DatasetError::Shape(format!("the question {:?} is there twice", question.id)));
+                    return Err(ReadError::Shape(format!("the question {:?} is there twice", question.id)));
                 }
                 judgements.insert(question.id.clone(), BTreeMap::from([(id.clone(), 1)]));
                 queries.push(Query { id: question.id, text: question.question });
@@ -203,7 +174,7 @@ fn squad(path: &Path, name: &str) -> Result<Dataset, DatasetError> {
         }
     }
     if queries.is_empty() {
-        return Err(DatasetError::Shape(format!("{} has no question with an answer", path.display())));
+        return Err(ReadError::Shape(format!("{} has no question with an answer", path.display())));
     }
     Ok(Dataset { name: name.to_owned(), documents, queries, judgements })
 }

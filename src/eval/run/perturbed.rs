@@ -21,7 +21,6 @@ use crate::eval::record::{
 };
 use crate::eval::rule::Bench;
 use crate::eval::summary;
-use crate::tasks::Crew;
 
 /// What is compared: search is the same in both.
 const COMPARED: [Measure; 9] = [
@@ -63,31 +62,22 @@ pub(super) async fn ask_all(
 ) -> anyhow::Result<Perturbed> {
     let fingerprint = Fingerprint { perturbation: Some(kind.name().to_owned()), ..fingerprint.clone() };
     let mut kept = Kept::open(out, &sha256(canonical(&fingerprint)?.as_bytes()))?;
-    let all = ready.suite.cases.len();
-    let mut waiting: Vec<usize> = Vec::new();
-    for (at, case) in ready.suite.cases.iter().enumerate().rev() {
-        if !kept.has(&case.id) {
-            waiting.push(at);
-        }
-    }
-    let mut done = all - waiting.len();
     let mut left_out: BTreeMap<String, usize> = BTreeMap::new();
-    let mut crew: Crew<Result<Asked, NotMade>> = Crew::new();
-    loop {
-        while crew.len() < ready.suite.concurrency
-            && let Some(at) = waiting.pop()
-        {
-            let ready = Arc::clone(ready);
-            crew.spawn(async move { ready.ask_changed(at, kind).await });
-        }
-        told(kind.name(), done, all);
-        let Some(ended) = crew.next().await else { break };
-        match ended? {
-            Ok(Asked { record, times }) => kept.add(record, times)?,
-            Err(why) => *left_out.entry(why.to_owned()).or_default() += 1,
-        }
-        done += 1;
-    }
+    let (waiting, ask) = (ready.left(&kept), |ready: Arc<Ready>, at| async move { ready.ask_changed(at, kind).await });
+    ready
+        .each(
+            waiting,
+            ask,
+            |_, ended| {
+                match ended {
+                    Ok(Asked { record, times }) => kept.add(record, times)?,
+                    Err(why) => *left_out.entry(why.to_owned()).or_default() += 1,
+                }
+                Ok(())
+            },
+            |done, all| told(kind.name(), done, all),
+        )
+        .await?;
     let order: Vec<Case> = ready.suite.cases.iter().filter(|case| kept.has(&case.id)).cloned().collect();
     let (cases, _) = kept.take(&order)?;
     let citing =

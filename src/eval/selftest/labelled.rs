@@ -4,13 +4,12 @@
 //! agreement on which system is better can be told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use crate::document::Span;
+use crate::eval::lines::{ReadError, lines};
 use crate::eval::record::{Bin, Estimate, Figure, Labelled, Level, Systems};
 use crate::eval::stats::agreement::{Label, Sorted, calibration_error, kendall, reliability, reversals};
 use crate::eval::stats::bootstrap::bootstrap;
@@ -47,17 +46,6 @@ struct Context {
     passages: Vec<String>,
 }
 
-/// Why a set can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum LabelError {
-    #[error("read {file}: {cause}")]
-    Read { file: String, cause: std::io::Error },
-    #[error("read {file}, line {line}: {reason}")]
-    Line { file: String, line: usize, reason: String },
-    #[error("{0}")]
-    Shape(String),
-}
-
 /// A set, read.
 #[derive(Debug, Clone)]
 pub struct LabelledSet {
@@ -75,21 +63,21 @@ struct Scored {
 
 impl LabelledSet {
     /// Reads a folder.
-    pub fn read(folder: &Path) -> Result<Self, LabelError> {
+    pub fn read(folder: &Path) -> Result<Self, ReadError> {
         let name = folder.file_name().map_or_else(|| "labels".into(), |name| name.to_string_lossy().into_owned());
-        let claims: Vec<Claim> = lines(&folder.join("claims.jsonl"))?;
-        let contexts: Vec<Context> = lines(&folder.join("contexts.jsonl"))?;
+        let claims: Vec<Claim> = lines(&folder.join("claims.jsonl"), usize::MAX)?;
+        let contexts: Vec<Context> = lines(&folder.join("contexts.jsonl"), usize::MAX)?;
         let contexts: HashMap<String, Vec<String>> =
             contexts.into_iter().map(|context| (context.context_id, context.passages)).collect();
         if claims.is_empty() || claims.len() > LABELS_MAX {
-            return Err(LabelError::Shape(format!(
+            return Err(ReadError::Shape(format!(
                 "{} has {} labels, must have 1 to {LABELS_MAX}",
                 folder.display(),
                 claims.len()
             )));
         }
         if let Some(claim) = claims.iter().find(|claim| !contexts.contains_key(&claim.context_id)) {
-            return Err(LabelError::Shape(format!(
+            return Err(ReadError::Shape(format!(
                 "{}: the claim {:?} names the context {:?}, which contexts.jsonl doesn't have",
                 folder.display(),
                 claim.id,
@@ -239,19 +227,4 @@ fn systems(scored: &[Scored], threshold: f64) -> Option<Systems> {
         reversals: reversed,
         error: Figure::new(error)?,
     })
-}
-
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, LabelError> {
-    let file = path.display().to_string();
-    let text = fs::read_to_string(path).map_err(|cause| LabelError::Read { file: file.clone(), cause })?;
-    let numbered = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    numbered
-        .map(|(at, line)| {
-            serde_json::from_str(line).map_err(|error| LabelError::Line {
-                file: file.clone(),
-                line: at + 1,
-                reason: error.to_string(),
-            })
-        })
-        .collect()
 }

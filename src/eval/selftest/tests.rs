@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use super::*;
+use crate::eval::lines::ReadError;
 
 /// The handbook's own pages.
 fn handbook() -> Vec<Document> {
@@ -51,7 +52,7 @@ fn the_card_says_what_is_seen_and_a_bar_that_is_missed_fails_it() {
     assert!(!strict.passed && strict.bars.iter().filter(|bar| !bar.met).count() == 1, "{:?}", strict.bars);
 }
 
-fn set(lines: &[serde_json::Value]) -> Result<LabelledSet, LabelError> {
+fn set(lines: &[serde_json::Value]) -> Result<LabelledSet, ReadError> {
     let folder = tempfile::tempdir().unwrap();
     let contexts = serde_json::json!({ "context_id": "c", "passages": ["Kestrel listens for mail on port 2525."] });
     fs::write(folder.path().join("contexts.jsonl"), contexts.to_string()).unwrap();
