@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -15,6 +16,9 @@ use crate::ingest::worker::Until;
 use crate::server::{self, Service};
 use crate::tasks::{Signals, Tasks, blocking};
 use crate::telemetry;
+
+/// How much longer than running answers everything else may take to stop.
+const STOP_GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
@@ -32,7 +36,7 @@ impl ServeArgs {
 pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let metrics = telemetry::start_metrics()?;
     // Before anybody is told that it serves: from then on it can be stopped in order.
-    let mut signals = Signals::listen().context("listen for signals")?;
+    let signals = Signals::listen().context("listen for signals")?;
     let listen = config.server.listen;
     let listener = TcpListener::bind(listen)
         .await
@@ -59,24 +63,36 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         None => info!("no chat endpoint is set: answers are extractive (chat.base_url sets one)"),
     }
     let tasks = Tasks::default();
-    let on_signal = tasks.clone();
-    tasks.spawn(async move {
-        tokio::select! {
-            signal = signals.next() => info!(signal, "stopping: running answers may end"),
-            () = on_signal.stopped() => {}
-        }
-        on_signal.stop();
-    });
     let service = Service::new(app.answerer.clone(), app.bringer.clone(), metrics, Some(token), &app.config);
     info!(server.address = %address, "serving http://{address} (API page: http://{address}/docs)");
     app.queue.uploads().sweep(&app.ledger).await?;
-    let working = app.worker.run(Until::Stopped, tasks.stopped());
-    let bringing = app.bringer.clone().run(followed, tasks.stopped());
-    let (in_time, worked, ()) = tokio::join!(server::serve(listener, service, &tasks), working, bringing);
-    worked?;
-    let in_time = in_time.context("serve")?;
-    app.ledger.close().await;
-    Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let in_order = async {
+        let working = app.worker.run(Until::Stopped, tasks.stopped());
+        let bringing = app.bringer.clone().run(followed, tasks.stopped());
+        let (in_time, worked, ()) = tokio::join!(server::serve(listener, service, &tasks), working, bringing);
+        worked?;
+        let in_time = in_time.context("serve")?;
+        app.ledger.close().await;
+        Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    };
+    tokio::select! {
+        ended = in_order => ended,
+        why = stop_on_signal(signals, &tasks, app.config.server.drain_timeout + STOP_GRACE) => {
+            warn!("stopping at once: {why}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Stops `tasks` at the first signal. Resolves once the rest is not to be waited for any more, with the reason.
+async fn stop_on_signal(mut signals: Signals, tasks: &Tasks, limit: Duration) -> &'static str {
+    let signal = signals.next().await;
+    info!(signal, "stopping: running answers may end");
+    tasks.stop();
+    tokio::select! {
+        _ = signals.next() => "there was a second signal",
+        () = tokio::time::sleep(limit) => "something has not ended in time",
+    }
 }
 
 /// The sources of the configured manifest.

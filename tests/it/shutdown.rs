@@ -94,6 +94,24 @@ async fn past_the_drains_deadline_an_answer_ends_with_an_error_event_and_the_exi
 }
 
 #[tokio::test]
+async fn a_second_signal_ends_a_server_that_waits_for_an_answer() {
+    let stub = ChatStub::start([waits()]).await;
+    let sandbox = Sandbox::with_documents()
+        .with("CAIRN__CHAT__BASE_URL", &stub.base_url)
+        .with("CAIRN__SERVER__DRAIN_TIMEOUT", "1h");
+    let mut server = Server::start(&sandbox).await;
+    let frames = server.begin_answer().await;
+    server.process.signal("INT");
+    server.process.line("stopping: running answers may end").await;
+    server.process.signal("INT");
+    let ended = server.process.end().await;
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("stopping at once: there was a second signal"), "{ended:?}");
+    drop(frames);
+    ingest(&sandbox).await; // The folder is as usable as after any other end.
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_a_sentence_and_exit_1() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();

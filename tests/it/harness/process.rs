@@ -81,7 +81,9 @@ impl Process {
 
     /// Waits for its end.
     pub(crate) async fn end(mut self) -> Ended {
-        while let Some(line) = within("the end of a program", self.lines.recv()).await {
+        loop {
+            let what = format!("the end of a program that said\n{}{}", self.stdout, self.stderr);
+            let Some(line) = within(&what, self.lines.recv()).await else { break };
             self.keep(line);
         }
         let status = self.child.wait().unwrap();
