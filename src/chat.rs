@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of documents or citations. Dropping the stream closes the connection, so the endpoint stops working.
 
+mod circles;
 pub mod judge;
 pub mod replay;
 pub mod template;
@@ -218,15 +219,15 @@ impl ChatClient {
         let (temperature, max_tokens) = self.sampling(sampling);
         let request = replay::Request { model: self.model().await?, messages, temperature, max_tokens };
         match &self.0 {
-            Kind::Endpoint(endpoint) => endpoint.stream(&request).await,
-            Kind::Replay(replay) => Ok(replay::streamed(replay.answer(&request)?).boxed()),
+            Kind::Endpoint(endpoint) => Ok(without_circles(endpoint.stream(&request).await?)),
+            Kind::Replay(replay) => Ok(without_circles(replay::streamed(replay.answer(&request)?).boxed())),
             Kind::Recorded(client, recording) => {
                 let events = Box::pin(client.stream(messages, sampling)).await?;
                 Ok(kept(events, request.sha256(), recording.clone()))
             }
             Kind::Remembering(client, recording) => {
                 if let Some(known) = recording.answer(&request.sha256()) {
-                    return Ok(replay::streamed(known).boxed());
+                    return Ok(without_circles(replay::streamed(known).boxed()));
                 }
                 let events = Box::pin(client.stream(messages, sampling)).await?;
                 Ok(kept(events, request.sha256(), recording.clone()))
@@ -258,6 +259,28 @@ impl ChatClient {
         let tokens = sampling.answer_tokens_max.map_or(tokens_max, |n| n.min(tokens_max));
         (sampling.temperature.unwrap_or(temperature), tokens)
     }
+}
+
+/// The same events. A text that goes in circles ends there, as if it had become too long; what would follow is not waited
+/// for.
+fn without_circles(mut events: ChatStream) -> ChatStream {
+    async_stream::stream! {
+        let mut tail = String::new();
+        while let Some(event) = events.next().await {
+            if let Ok(ChatEvent::Text(piece)) = &event {
+                tail.push_str(piece);
+                let too_much = tail.len().saturating_sub(circles::TAIL_BYTES_MAX);
+                tail.drain(..tail.ceil_char_boundary(too_much));
+                if circles::ends_in_circles(&tail) {
+                    yield event;
+                    yield Ok(ChatEvent::End { finish: Finish::Length, usage: None });
+                    return;
+                }
+            }
+            yield event;
+        }
+    }
+    .boxed()
 }
 
 /// The same events; the whole answer is kept once it has ended well.

@@ -7,11 +7,13 @@
 //! However the text is cut on its way in, the same comes out.
 
 mod evidence;
+mod said;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 pub(super) use self::evidence::{citation, quoted_claim, whole_text};
+use self::said::Said;
 use super::REFUSAL;
 use super::cite::{self, Edit, Edited, Mark};
 use super::event::{AnswerEvent, CheckedClaim, ClaimCounts, Evidence, Finding, MarkCounts, Outcome, Reason};
@@ -20,7 +22,7 @@ use crate::chat::Finish;
 use crate::document::{Passage, Span};
 use crate::ground::claims::{ClaimReader, Kind, Piece};
 use crate::ground::evidence::Passages;
-use crate::ground::mismatch::Place;
+use crate::ground::mismatch::{MismatchKind, Place};
 use crate::ground::{Judgement, Scorer, Verdict};
 
 /// Where several sources bear a sentence out only together, each must have this share of its words.
@@ -76,6 +78,7 @@ pub(super) struct Gate {
     cited: bool,
     /// Whether it says that the sources are silent.
     silent: bool,
+    said: Said,
 }
 
 /// A source that a sentence is cited to, and the words there that bear it out.
@@ -107,6 +110,7 @@ impl Gate {
             marks: MarkCounts::default(),
             cited: false,
             silent: false,
+            said: Said::default(),
         }
     }
 
@@ -127,7 +131,7 @@ impl Gate {
         self.waiting.extend(pieces);
         let mut events = Vec::new();
         while self.waiting.front().is_some_and(|piece| self.is_followed(*piece)) {
-            events.extend(self.waiting.pop_front().map(|piece| self.pass(piece)).unwrap_or_default());
+            events.extend(self.waiting.pop_front().map(|piece| self.pass(piece, false)).unwrap_or_default());
         }
         events
     }
@@ -138,7 +142,7 @@ impl Gate {
             return Vec::new();
         }
         let pieces = self.reader.settle();
-        let events = pieces.iter().flat_map(|piece| self.pass(*piece)).collect();
+        let events = pieces.iter().flat_map(|piece| self.pass(*piece, false)).collect();
         self.settled |= !pieces.is_empty();
         events
     }
@@ -164,7 +168,7 @@ impl Gate {
         self.waiting.extend(pieces);
         while let Some(piece) = self.waiting.pop_front() {
             let is_cut = finish == Finish::Length && piece.whole.end == self.reader.text().len();
-            events.extend(if is_cut && self.policy == Policy::Retract { self.leave_out() } else { self.pass(piece) });
+            events.extend(self.pass(piece, is_cut));
         }
         let outcome = self.outcome(finish);
         let ending = Ending { outcome, claims: self.claims, marks: self.marks };
@@ -220,10 +224,16 @@ impl Gate {
         }
     }
 
-    /// A piece of the text that nothing can change any more.
-    fn pass(&mut self, piece: Piece) -> Vec<AnswerEvent> {
+    /// A piece of the text that nothing can change any more. `is_cut`: the model was stopped in it.
+    fn pass(&mut self, piece: Piece, is_cut: bool) -> Vec<AnswerEvent> {
+        if self.said.is_repeated(self.reader.text(), piece, self.sources.len()) {
+            return Vec::new();
+        }
+        if is_cut && self.policy == Policy::Retract {
+            return self.leave_out();
+        }
         let judged = match piece.kind {
-            Kind::Claim => Some(self.judge(piece.span)),
+            Kind::Claim => Some(self.judge(piece.span, is_cut)),
             Kind::AboutSources => {
                 self.silent = true;
                 None
@@ -257,12 +267,15 @@ impl Gate {
     }
 
     /// The scorer's word, and where that is yes, another's beside it.
-    fn judge(&mut self, claim: Span) -> Judgement {
+    fn judge(&mut self, claim: Span, is_cut: bool) -> Judgement {
         let text = self.reader.text();
         let judged = self.scorer.judge(text, claim, &self.together);
+        if is_cut && !claim.of(text).ends_with(['.', '!', '?']) {
+            return self.scorer.against(judged, claim, MismatchKind::Unfinished);
+        }
         let asked = self.second.as_mut().filter(|_| judged.verdict == Verdict::Supported);
         match asked.and_then(|second| second(claim.of(text))) {
-            Some(false) => self.scorer.denied(judged, claim),
+            Some(false) => self.scorer.against(judged, claim, MismatchKind::Judge),
             Some(true) | None => judged,
         }
     }

@@ -54,6 +54,8 @@ const INTRODUCES: [&str; 9] = [
     "to summarize:",
     "based on the",
 ];
+/// What stands before the colon of a sentence that only introduces.
+const INTRODUCING: [&str; 7] = [" is", " are", " as follows", " the following", " this", " these", " such as"];
 /// Who is said to be silent…
 const SOURCES: [&str; 12] = [
     "document",
@@ -119,7 +121,13 @@ pub(super) fn kind(text: &str) -> Kind {
     if is_about_sources(said) {
         return Kind::AboutSources;
     }
-    if says_something(&words) { Kind::Claim } else { Kind::Fragment }
+    if says_something(&words) && !only_introduces(end) { Kind::Claim } else { Kind::Fragment }
+}
+
+/// "The command to list them is:" says nothing before what follows it.
+fn only_introduces(end: &str) -> bool {
+    let said = end.strip_suffix(':').map(|said| without_marks(said).to_lowercase());
+    said.is_some_and(|said| INTRODUCING.iter().any(|last| said.ends_with(last)))
 }
 
 fn is_chatter(said: &str, end: &str, count: usize) -> bool {

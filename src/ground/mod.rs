@@ -171,12 +171,13 @@ impl Scorer {
         Judgement { score, verdict, evidence, mismatches, coverage, entailment }
     }
 
-    /// What is left of a judgement of the claim `span` where somebody who was asked denies it: as where a rule decides.
-    pub fn denied(&self, judged: Judgement, span: Span) -> Judgement {
+    /// What is left of a judgement where something else is known that decides against the claim `span`: as where a rule
+    /// does.
+    pub fn against(&self, judged: Judgement, span: Span, kind: MismatchKind) -> Judgement {
         let score = judged.score.min(self.model.threshold * RULED_SHARE_MAX);
         let evidence = judged.evidence.first().copied();
         let mut mismatches = judged.mismatches;
-        mismatches.push(Mismatch { kind: MismatchKind::Judge, claim: span, evidence, sure: true });
+        mismatches.push(Mismatch { kind, claim: span, evidence, sure: true });
         Judgement { score, verdict: self.verdict(score), mismatches, ..judged }
     }
 

@@ -38,7 +38,7 @@ use futures::StreamExt;
 use tempfile::TempDir;
 
 /// The longest that anything may take before a test gives up on it.
-pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 /// Between two looks at a condition that nothing announces.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// A smaller file system in memory has no room for the indexes of tests that run side by side.

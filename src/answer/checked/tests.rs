@@ -184,6 +184,30 @@ fn a_sentence_that_was_cut_off_is_left_out_with_retract() {
     assert!(!text.contains("vault"), "{text}");
 }
 
+#[test]
+fn a_sentence_that_was_cut_off_is_never_supported() {
+    let Out { claims, .. } =
+        run_to(Finish::Length, Policy::Annotate, &["The vault opens with a code word\n\nThe vault opens"]);
+    assert_eq!(claims[0].verdict, Verdict::Supported);
+    let Out { claims, .. } = run_to(Finish::Length, Policy::Annotate, &["The vault opens with a code"]);
+    assert_ne!(claims[0].verdict, Verdict::Supported);
+    assert!(claims[0].findings.iter().any(|finding| finding.kind == MismatchKind::Unfinished), "{claims:?}");
+}
+
+#[test]
+fn what_an_answer_has_said_it_does_not_say_again() {
+    let answer = "Kestrel listens for mail on port 2525 [1]. The lamp burns for nine hours. Kestrel listens for mail on port 2525 [3].";
+    for policy in [Policy::Annotate, Policy::Retract] {
+        let Out { text, claims, ending, .. } = run(policy, &[answer]);
+        assert_eq!(text.matches("Kestrel").count(), 1, "{text}");
+        assert_eq!((claims.len(), ending.claims.supported, ending.claims.retracted), (2, 2, 0));
+    }
+    let rows = "| a | b |\n|---|---|\n| mail on port 2525 is read | yes |\n| mail on port 2525 is read | yes |\n";
+    assert_eq!(run(Policy::Annotate, &[rows]).text.matches("2525").count(), 2, "rows of a table stay");
+    let short = "- It is so.\n- It is so.\n";
+    assert_eq!(run(Policy::Annotate, &[short]).text, short);
+}
+
 /// The `[n]` of a text that has no code.
 fn marks_of(text: &str) -> Vec<Span> {
     let mut found = Vec::new();

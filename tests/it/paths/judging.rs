@@ -48,8 +48,15 @@ async fn without_an_opinion_that_can_be_read_in_time_the_checks_own_word_stands(
 
 #[tokio::test]
 async fn of_one_answer_the_judge_is_asked_about_so_many_sentences() {
-    let (chat, judge) =
-        (ChatStub::start([says(&[SENTENCE, " ", SENTENCE])]).await, ChatStub::start([says(&["no"])]).await);
+    let (chat, judge) = (
+        ChatStub::start([says(&[
+            SENTENCE,
+            " ",
+            "Change the mail port with the setting `relay.port` and restart the service [1].",
+        ])])
+        .await,
+        ChatStub::start([says(&["no"])]).await,
+    );
     let sandbox = Sandbox::with_documents()
         .with("CAIRN__CHAT__BASE_URL", &chat.base_url)
         .with("CAIRN__GROUND__JUDGE__BASE_URL", &judge.base_url)
