@@ -1,11 +1,12 @@
 //! What is found out of a model's sentences before they are shown, and what becomes of those that are not borne out.
 
 use cairn::answer::{Outcome, REFUSAL, Reason};
+use cairn::chat::Finish;
 use cairn::document::{DocumentId, Version};
 use cairn::ground::Verdict;
 use cairn::ingest::texts::unpack;
 
-use crate::harness::chat::{ChatStub, says};
+use crate::harness::chat::{ChatStub, Step, says, says_then};
 use crate::harness::process::run;
 use crate::harness::{Answer, QUESTION, Sandbox, ask, default_collection};
 
@@ -50,6 +51,19 @@ async fn every_claim_is_shown_with_its_verdict_and_the_words_of_the_documents() 
     assert_eq!((done.claims.supported, done.claims.retracted), (1, 0));
     let shown = run(sandbox.cairn(&["ask", QUESTION])).await.stdout;
     assert!(shown.contains("Not borne out by the documents") && shown.contains("number: “400”"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_model_that_goes_in_circles_is_stopped_and_nothing_is_shown_twice() {
+    let again = ["Kestrel listens on port 2525 for mail [1]. "; 20];
+    let stub = ChatStub::start([says_then(&again, &[Step::Silence])]).await;
+    let sandbox = Sandbox::with_documents().with("CAIRN__CHAT__BASE_URL", &stub.base_url);
+    let app = sandbox.ingested().await;
+    let answer = ask(&app, QUESTION).await;
+    assert_eq!(answer.text.matches("2525").count(), 1, "{}", answer.text);
+    let done = answer.end.unwrap();
+    assert_eq!((done.finish, done.outcome, done.claims.supported), (Finish::Length, Outcome::Partial, 1));
+    stub.sees("the upstream call to end", |seen| seen.left == 1).await;
 }
 
 #[tokio::test]
