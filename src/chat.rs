@@ -220,14 +220,14 @@ impl ChatClient {
         let request = replay::Request { model: self.model().await?, messages, temperature, max_tokens };
         match &self.0 {
             Kind::Endpoint(endpoint) => Ok(without_circles(endpoint.stream(&request).await?)),
-            Kind::Replay(replay) => Ok(without_circles(replay::streamed(replay.answer(&request)?).boxed())),
+            Kind::Replay(replay) => Ok(replayed(replay.answer(&request)?)),
             Kind::Recorded(client, recording) => {
                 let events = Box::pin(client.stream(messages, sampling)).await?;
                 Ok(kept(events, request.sha256(), recording.clone()))
             }
             Kind::Remembering(client, recording) => {
                 if let Some(known) = recording.answer(&request.sha256()) {
-                    return Ok(without_circles(replay::streamed(known).boxed()));
+                    return Ok(replayed(known));
                 }
                 let events = Box::pin(client.stream(messages, sampling)).await?;
                 Ok(kept(events, request.sha256(), recording.clone()))
@@ -259,6 +259,10 @@ impl ChatClient {
         let tokens = sampling.answer_tokens_max.map_or(tokens_max, |n| n.min(tokens_max));
         (sampling.temperature.unwrap_or(temperature), tokens)
     }
+}
+
+fn replayed(answer: Recorded) -> ChatStream {
+    without_circles(replay::streamed(answer).boxed())
 }
 
 /// The same events. A text that goes in circles ends there, as if it had become too long; what would follow is not waited

@@ -75,9 +75,10 @@ pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
         app.ledger.close().await;
         Ok(if in_time { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     };
+    let limit = app.config.server.drain_timeout.saturating_add(STOP_GRACE);
     tokio::select! {
         ended = in_order => ended,
-        why = stop_on_signal(signals, &tasks, app.config.server.drain_timeout + STOP_GRACE) => {
+        why = stop_on_signal(signals, &tasks, limit) => {
             warn!("stopping at once: {why}");
             Ok(ExitCode::FAILURE)
         }

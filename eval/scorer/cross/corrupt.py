@@ -343,14 +343,19 @@ def negation(sentence, doc, world, rng):
     return sentence[:at] + rng.choice(["does not ", "doesn't ", "does not "]) + base + sentence[at + len(verb) :]
 
 
-def antonym(sentence, doc, world, rng):
-    spots = list(re.finditer(r"\b[a-z]{3,}\b", sentence))
+def reworded(sentence, rng, word, forms_of):
+    """One of the words that match, drawn at random, in another form that there is of it."""
+    spots = list(re.finditer(word, sentence))
     rng.shuffle(spots)
     for spot in spots:
-        forms = world.wordnet.antonyms(spot.group())
+        forms = forms_of(spot.group())
         if forms:
             return sentence[: spot.start()] + rng.choice(forms) + sentence[spot.end() :]
     return None
+
+
+def antonym(sentence, doc, world, rng):
+    return reworded(sentence, rng, r"\b[a-z]{3,}\b", world.wordnet.antonyms)
 
 
 def word_foreign(sentence, doc, world, rng):
@@ -465,13 +470,7 @@ def drop_lead(sentence, doc, world, rng):
 
 
 def synonym(sentence, doc, world, rng):
-    spots = list(re.finditer(r"\b[a-z]{4,}\b", sentence))
-    rng.shuffle(spots)
-    for spot in spots:
-        forms = world.wordnet.synonyms(spot.group())
-        if forms:
-            return sentence[: spot.start()] + rng.choice(forms) + sentence[spot.end() :]
-    return None
+    return reworded(sentence, rng, r"\b[a-z]{4,}\b", world.wordnet.synonyms)
 
 
 def number_format(sentence, doc, world, rng):
