@@ -57,7 +57,7 @@ async fn every_documented_metric_is_there_after_traffic() {
     assert!(has("cairn_answers_total{outcome=\"answered\"}"));
     assert!(has("gen_ai_client_token_usage_total{gen_ai_token_type=\"input\"}"));
     assert!(has("cairn_answer_duration_seconds_bucket{le=\"120\"}"));
-    assert!(response.body.contains("http_route=\"/v1/ask\"") && !response.body.contains("2525"));
+    assert!(response.body.contains("http_route=\"/v1/ask\"") && !response.body.contains("Kestrel"));
     // And the other way round: what is exported is explained.
     for line in response.body.lines() {
         let Some(name) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) else { continue };
