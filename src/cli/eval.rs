@@ -5,6 +5,7 @@
 
 mod add;
 mod generate;
+mod label;
 mod measures;
 mod progress;
 mod retrieval;
@@ -40,7 +41,9 @@ pub(super) enum EvalCommand {
     Score(measures::ScoreArgs),
     /// Say which faults the scorer sees on a suite's documents, and how far it agrees with people's labels
     Selftest(measures::SelftestArgs),
-    /// Fit what is refused to a suite's cases
+    /// Say of a run's answers, sentence by sentence, whether their passages bear them out
+    Label(label::LabelArgs),
+    /// Fit what is refused to a suite's cases, or what is retracted to labelled answers
     Calibrate(measures::CalibrateArgs),
     /// Make cases from documents
     Generate(generate::GenerateArgs),
@@ -63,12 +66,15 @@ impl EvalCommand {
                 Ok(settings)
             }
             Self::Selftest(args) => fixed(&args.suite),
-            Self::Calibrate(args) => fixed(&args.suite),
-            Self::Generate(args) => args.suite.as_deref().map_or_else(|| Ok(Vec::new()), fixed),
+            Self::Calibrate(measures::CalibrateArgs { suite, .. })
+            | Self::Generate(generate::GenerateArgs { suite, .. }) => {
+                suite.as_deref().map_or_else(|| Ok(Vec::new()), fixed)
+            }
             Self::Rebaseline(_)
             | Self::Report(_)
             | Self::Retrieval(_)
             | Self::Score(_)
+            | Self::Label(_)
             | Self::Review(_)
             | Self::Add(_) => Ok(Vec::new()),
         }
@@ -84,6 +90,7 @@ pub(super) async fn run(command: EvalCommand, config: Config) -> ExitCode {
             EvalCommand::Retrieval(args) => retrieval::run(args, config).await,
             EvalCommand::Score(args) => measures::score(args, config).await,
             EvalCommand::Selftest(args) => measures::selftest(args, config).await,
+            EvalCommand::Label(args) => label::run(args).await,
             EvalCommand::Calibrate(args) => measures::calibrate(args, config).await,
             EvalCommand::Generate(args) => generate::run(args, config).await,
             EvalCommand::Review(args) => review::run(args).await,

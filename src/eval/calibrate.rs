@@ -1,12 +1,16 @@
-//! What is refused, fitted to a suite's cases: for each threshold of relevance, which answers are lost and which
-//! refusals are missed.
+//! Thresholds, fitted to what a site knows of itself: what is refused to a suite's cases (here), which sentences are left
+//! out to people's labels ([`sentences`]), and the configuration file that is told ([`setting`]).
 //!
-//! Looks at what the search finds and never at what would be written, so it says what the threshold costs and no more.
-//! `retrieval.relevance_min` is the threshold; who fits it names what a wrong refusal and a wrong answer cost.
+//! Here, for each threshold of relevance, which answers are lost and which refusals are missed. Looks at what the search
+//! finds and never at what would be written, so it says what the threshold costs and no more. `retrieval.relevance_min` is
+//! the threshold; who fits it names what a wrong refusal and a wrong answer cost.
+
+pub mod sentences;
+pub mod setting;
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::ask;
 use super::index::Index;
@@ -17,9 +21,6 @@ use crate::config::Config;
 
 /// Thresholds that are tried lie so far apart.
 const STEP: f64 = 0.02;
-/// The keys that are written.
-const SECTION: &str = "[retrieval]";
-const KEY: &str = "relevance_min";
 
 /// A case, and how relevant its best hit is. None: nothing was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,44 +115,6 @@ fn longest(choices: &[Choice], holds: impl Fn(&Choice) -> bool) -> Vec<Choice> {
     best.to_vec()
 }
 
-/// A configuration file's text with this threshold in it; everything else, comments too, stays as it is.
-pub fn written(text: &str, threshold: f64) -> anyhow::Result<String> {
-    let line = format!("{KEY} = {threshold}");
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    let section = lines.iter().position(|line| line.trim() == SECTION);
-    match section {
-        None => {
-            if lines.last().is_some_and(|last| !last.is_empty()) {
-                lines.push(String::new());
-            }
-            lines.extend([SECTION.to_owned(), line]);
-        }
-        Some(at) => {
-            let end = lines.iter().skip(at + 1).position(|line| line.trim_start().starts_with('['));
-            let end = end.map_or(lines.len(), |length| at + 1 + length);
-            let is_key = |line: &String| {
-                line.trim_start().strip_prefix(KEY).is_some_and(|rest| rest.trim_start().starts_with('='))
-            };
-            let known = lines.get(at..end).and_then(|section| section.iter().position(is_key));
-            match known.and_then(|place| lines.get_mut(at + place)) {
-                Some(place) => *place = line,
-                None => lines.insert(at + 1, line),
-            }
-        }
-    }
-    let written = lines.join("\n") + "\n";
-    let table: toml::Table = toml::from_str(&written).context("the file is no TOML that one line can be changed of")?;
-    let found = table.get("retrieval").and_then(|section| section.get(KEY)).and_then(toml::Value::as_float);
-    let is_there = found.or_else(|| {
-        let whole = table.get("retrieval").and_then(|section| section.get(KEY)).and_then(toml::Value::as_integer);
-        whole.and_then(|whole| i32::try_from(whole).ok()).map(f64::from)
-    });
-    if is_there.is_none_or(|found| (found - threshold).abs() > 1e-9) {
-        bail!("the file has retrieval.{KEY} in another form: set it to {threshold} by hand");
-    }
-    Ok(written)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,15 +142,5 @@ mod tests {
             |wrong_refusal, wrong_answer| choices(&cases, Costs { wrong_refusal, wrong_answer }).1.unwrap().threshold;
         assert!(at(1.0, 3.0) > 0.6 && at(3.0, 1.0) <= 0.5);
         assert_eq!(choices(&[], Costs { wrong_refusal: 1.0, wrong_answer: 1.0 }).1, None);
-    }
-
-    #[test]
-    fn a_configuration_file_keeps_all_but_the_one_line() {
-        let text = "# mine\n[chat]\nmodel = \"x\"\n\n[retrieval]\n# few\npassages_max = 4\nrelevance_min = 0.5 # old\n";
-        assert_eq!(written(text, 0.62).unwrap(), text.replace("relevance_min = 0.5 # old", "relevance_min = 0.62"));
-        assert_eq!(written("", 0.6).unwrap(), "[retrieval]\nrelevance_min = 0.6\n");
-        assert_eq!(written("[retrieval]\n[chat]\n", 0.6).unwrap(), "[retrieval]\nrelevance_min = 0.6\n[chat]\n");
-        assert!(written("retrieval = { relevance_min = 0.5 }\n", 0.6).is_err());
-        assert!(written("[[[", 0.6).is_err());
     }
 }

@@ -8,7 +8,7 @@
 //! In reading order: what is asked ([`suite`], [`case`]), of what ([`index`]), and how (`ask`); what that is worth
 //! (`judge`, `summary`); what it is held against ([`baseline`], [`gates`], `rule`, [`selftest`]); and what comes out
 //! ([`record`], [`report`]). [`run`] is the way through them. [`generate`] makes cases, and
-//! [`review`] has a person approve them.
+//! [`review`] has a person approve them; [`label`] has a person read answers, and [`calibrate`] fits thresholds to all that.
 
 pub mod suite;
 pub mod case;
@@ -39,3 +39,4 @@ pub mod calibrate;
 
 pub mod generate;
 pub mod review;
+pub mod label;

@@ -21,7 +21,7 @@ use crate::ground::{Scorer, Verdict};
 pub(super) use canary::Canary;
 pub use canary::Fault;
 pub(super) use canary::contradicted;
-pub use labelled::LabelledSet;
+pub use labelled::{LabelledSentence, LabelledSet};
 
 /// Missed canaries that the card shows of each kind.
 const MISSED_SHOWN: usize = 3;

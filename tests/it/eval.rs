@@ -1,18 +1,21 @@
 //! `cairn eval` from the outside: suites, gates, baselines and recordings, by exit code and by report.
 
 mod handbook;
+mod labelling;
 mod making;
 mod perturbing;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
+use std::process::Stdio;
 
+use cairn::tasks::blocking;
 use serde_json::{Value, json};
 
 use crate::clients::python;
 use crate::harness::chat::{ChatStub, Step, refuses, says, says_then};
 use crate::harness::process::{Ended, Process, run};
-use crate::harness::{QUESTION, Sandbox, UNANSWERABLE, repository};
+use crate::harness::{QUESTION, Sandbox, UNANSWERABLE, repository, within};
 
 const SUITE: &str = "name = \"kestrel\"\ncases = [\"cases.jsonl\"]\ndocuments = [\"docs\"]\n";
 const SECRET: &str = "# Board\n\nThe takeover of Petrel Networks is planned for the third of May.\n";
@@ -43,6 +46,17 @@ fn with_suite() -> Sandbox {
 
 async fn eval(sandbox: &Sandbox, arguments: &[&str]) -> Ended {
     run(sandbox.cairn(&[&["eval"], arguments].concat())).await
+}
+
+/// The same, with these lines to read.
+async fn typed(sandbox: &Sandbox, arguments: &[&str], input: &str) -> Ended {
+    fs::write(sandbox.path("input"), input).unwrap();
+    let mut command = sandbox.cairn(&[&["eval"], arguments].concat());
+    command.stdin(Stdio::from(File::open(sandbox.path("input")).unwrap()));
+    let ended = blocking(move || command.output().unwrap());
+    let output = within("a program that reads its input", ended).await.unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ended { code: output.status.code(), signal: None, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 /// `cairn eval run suite.toml --out NAME` and what else is said.

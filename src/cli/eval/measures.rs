@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 
 use super::progress::Progress;
 use crate::app;
 use crate::config::Config;
-use crate::eval::calibrate::{self, Choice, Costs};
+use crate::eval::calibrate::setting::{RELEVANCE_MIN, RETRACT_BELOW, Setting};
+use crate::eval::calibrate::{self, Choice, Costs, sentences};
 use crate::eval::gates::Gates;
 use crate::eval::index::{Document, Index};
 use crate::eval::record::{Card, canonical};
 use crate::eval::score;
 use crate::eval::selftest::{self, LabelledSet};
 use crate::eval::suite::Suite;
+use crate::files::replace;
 use crate::tasks::blocking;
 
 /// The exit code of a scorer that failed its own validation.
@@ -52,14 +54,21 @@ pub(in crate::cli) struct SelftestArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CalibrateArgs {
-    /// The suite whose cases the threshold is fitted to
-    pub(super) suite: PathBuf,
+    /// The suite whose cases `retrieval.relevance_min` is fitted to
+    #[arg(required_unless_present = "labels", conflicts_with = "labels")]
+    pub(super) suite: Option<PathBuf>,
     /// What a refusal costs where the documents do answer
     #[arg(long, default_value_t = 1.0)]
     wrong_refusal: f64,
     /// What an answer costs where they don't
     #[arg(long, default_value_t = 1.0)]
     wrong_answer: f64,
+    /// Fit `answer.retract_below` to a folder of labelled answers instead, as `cairn eval label` makes it
+    #[arg(long, value_name = "DIR")]
+    labels: Option<PathBuf>,
+    /// The share of the sentences shown as supported that has to be right, with --labels
+    #[arg(long, value_name = "SHARE", default_value_t = 0.95, value_parser = share, requires = "labels")]
+    precision: f64,
     /// Where the index goes [default: eval/NAME in data.dir]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -154,8 +163,22 @@ fn print_card(card: &Card, out: &mut impl Write) -> io::Result<()> {
 }
 
 pub(super) async fn calibrate(args: CalibrateArgs, config: Config) -> anyhow::Result<ExitCode> {
-    let suite = Suite::read(&args.suite)?;
-    let out = args.out.unwrap_or_else(|| config.data_dir.join("eval").join(&suite.name));
+    let (setting, fitted) = match (&args.suite, &args.labels) {
+        (Some(suite), _) => (RELEVANCE_MIN, Some(refusals(suite, &args, config).await?)),
+        (None, Some(labels)) => (RETRACT_BELOW, retractions(labels, args.precision, &config).await?),
+        (None, None) => bail!("name a suite, or --labels DIR"),
+    };
+    if let Some(path) = &args.write {
+        let threshold = fitted.with_context(|| format!("no value of {} fits: nothing is written", setting.name()))?;
+        write_setting(path, setting, threshold)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What costs least on a suite's cases.
+async fn refusals(suite: &Path, args: &CalibrateArgs, config: Config) -> anyhow::Result<f64> {
+    let suite = Suite::read(suite)?;
+    let out = args.out.clone().unwrap_or_else(|| config.data_dir.join("eval").join(&suite.name));
     let (now, progress) = (f64::from(config.retrieval.relevance_min), Progress::new());
     let told = |what: &str, done, all| progress.at(what, done, all);
     let best = calibrate::measure(config, (&suite, &out), told).await?;
@@ -164,17 +187,49 @@ pub(super) async fn calibrate(args: CalibrateArgs, config: Config) -> anyhow::Re
     let (choices, chosen) = calibrate::choices(&best, costs);
     let chosen = chosen.context("no case found anything: there is nothing to fit")?;
     table(&choices, chosen, (now, best.iter().filter(|case| case.answerable).count(), best.len()), &mut io::stdout())?;
-    if let Some(path) = &args.write {
-        let before = match fs::read_to_string(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
-            read => read.with_context(|| format!("read {}", path.display()))?,
-        };
-        let after =
-            calibrate::written(&before, chosen.threshold).with_context(|| format!("write {}", path.display()))?;
-        fs::write(path, after).with_context(|| format!("write {}", path.display()))?;
-        writeln!(io::stdout(), "{} has it now", path.display())?;
+    Ok(chosen.threshold)
+}
+
+/// The lowest threshold at which so many of the labelled sentences that are shown are right. None: there is none.
+async fn retractions(labels: &Path, precision: f64, config: &Config) -> anyhow::Result<Option<f64>> {
+    let set = LabelledSet::read(labels)?;
+    let scorer = app::scorer(config).await?;
+    let now = f64::from(config.answer.retract_below);
+    let read = blocking(move || set.sentences(&scorer)).await?;
+    let (choices, chosen) = sentences::choices(&read, precision);
+    let out = &mut io::stdout();
+    let right = read.iter().filter(|sentence| sentence.right).count();
+    writeln!(out, "{} sentences, {right} of them right\n", read.len())?;
+    writeln!(out, "retract_below   shown   right   share right (95%)")?;
+    for choice in &choices {
+        let mark = if Some(*choice) == chosen { "  <- fits" } else { "" };
+        let share = choice.precision().zip(choice.interval()).map_or_else(String::new, |(share, interval)| {
+            format!("{share:.2} ({:.2} to {:.2})", interval.low, interval.high)
+        });
+        writeln!(out, "{:>13.2}   {:>5}   {:>5}   {share}{mark}", choice.threshold, choice.shown, choice.right)?;
     }
-    Ok(ExitCode::SUCCESS)
+    let says = chosen.map_or_else(
+        || "at no value are enough sentences shown, and enough of them right".to_owned(),
+        |chosen| format!("{:.2} is the lowest at which {precision} of what is shown is right", chosen.threshold),
+    );
+    writeln!(out, "\n{} is {now:.2} now; {says}", RETRACT_BELOW.name())?;
+    Ok(chosen.map(|chosen| chosen.threshold))
+}
+
+fn write_setting(path: &Path, setting: Setting, threshold: f64) -> anyhow::Result<()> {
+    let before = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.with_context(|| format!("read {}", path.display()))?,
+    };
+    let after = setting.written(&before, threshold).with_context(|| format!("write {}", path.display()))?;
+    replace(path, &after).with_context(|| format!("write {}", path.display()))?;
+    writeln!(io::stdout(), "{} has it now", path.display())?;
+    Ok(())
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "it is no number".to_owned())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("a share is from 0 to 1".to_owned()) }
 }
 
 fn table(

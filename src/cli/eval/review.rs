@@ -105,7 +105,7 @@ fn go_through(review: &mut Review, lines: &mut impl BufRead, out: &mut impl Writ
 }
 
 /// The next line. None: the input has ended.
-fn line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
+pub(super) fn line(lines: &mut impl BufRead) -> io::Result<Option<String>> {
     let mut line = String::new();
     Ok((lines.read_line(&mut line)? > 0).then(|| line.trim().to_owned()))
 }

@@ -221,7 +221,7 @@ impl Channel {
             "number" | "number_elsewhere" | "date" | "version" | "unit" | "identifier" | "name" | "name_elsewhere" => {
                 Self::Mismatch
             }
-            "negation" | "modality" | "opposite" => Self::Contradiction,
+            "negation" | "modality" | "opposite" | "contradiction" => Self::Contradiction,
             _ => Self::Coverage,
         }
     }

@@ -54,6 +54,16 @@ pub struct LabelledSet {
     contexts: HashMap<String, Vec<String>>,
 }
 
+/// A sentence that people read, and what the scorer says of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LabelledSentence {
+    pub score: f64,
+    /// The scorer's verdict.
+    pub supported: bool,
+    /// The people's.
+    pub right: bool,
+}
+
 /// One label of one level, with its cluster.
 struct Scored {
     label: Label,
@@ -123,6 +133,29 @@ impl LabelledSet {
             (one(!claim.supported), one(unsupported))
         };
         self.claims.iter().map(pair).collect()
+    }
+
+    /// Every sentence whose label can be told: of answers with spans and of right ones each, of others an only one.
+    pub fn sentences(&self, scorer: &Scorer) -> Vec<LabelledSentence> {
+        let mut found = Vec::new();
+        for claim in &self.claims {
+            let passages = Passages::read(self.passages(claim));
+            let of: Vec<_> = pieces(&claim.answer).into_iter().filter(|piece| piece.kind == Kind::Claim).collect();
+            let spans = claim.unsupported_spans.as_deref().unwrap_or_default();
+            if !claim.supported && spans.is_empty() && of.len() > 1 {
+                continue;
+            }
+            for piece in of {
+                let judged = scorer.judge(&claim.answer, piece.span, &passages);
+                let is_marked = spans.iter().any(|span| touches(&claim.answer, piece.span, *span));
+                found.push(LabelledSentence {
+                    score: f64::from(judged.score),
+                    supported: judged.verdict == Verdict::Supported,
+                    right: if spans.is_empty() { claim.supported } else { !is_marked },
+                });
+            }
+        }
+        found
     }
 
     fn passages(&self, claim: &Claim) -> &[String] {

@@ -9,6 +9,7 @@ mod names;
 mod opposites;
 mod polarity;
 mod quantities;
+mod repetition;
 mod verbatim;
 
 pub(super) use self::polarity::may_be_denied;
@@ -46,6 +47,8 @@ pub enum MismatchKind {
     Opposite,
     /// Both halves of "A when B" are there, but nothing says one of the other.
     Joint,
+    /// It says the same words again, and nothing by that.
+    Repetition,
     /// The claim breaks off, so that what it says can't be told.
     Unfinished,
     /// No rule: a model that read the claim beside its evidence holds it for wrong.
@@ -70,6 +73,7 @@ impl MismatchKind {
             Self::Modality => "modality",
             Self::Opposite => "opposite",
             Self::Joint => "joint",
+            Self::Repetition => "repetition",
             Self::Unfinished => "unfinished",
             Self::Contradiction => "contradiction",
             Self::Judge => "judge",
@@ -82,7 +86,7 @@ impl MismatchKind {
         match self {
             Self::Number | Self::NumberElsewhere | Self::Date | Self::Version | Self::Unit => true,
             Self::Identifier | Self::Name | Self::Modality | Self::Opposite | Self::Joint | Self::Unfinished => true,
-            Self::Judge => true,
+            Self::Repetition | Self::Judge => true,
             Self::NameElsewhere | Self::Negation | Self::Contradiction => false,
         }
     }
@@ -147,6 +151,7 @@ impl<'a> Pair<'a> {
         found.extend(opposites::mismatches(self));
         found.extend(verbatim::mismatches(self));
         found.extend(joint::mismatches(self.claim, self.passages));
+        found.extend(repetition::mismatches(self));
         found
     }
 

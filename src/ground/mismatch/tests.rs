@@ -141,6 +141,29 @@ fn halves_of_two_statements_are_not_one() {
 }
 
 #[test]
+fn the_same_words_again_say_nothing() {
+    let text = "Beyond 128 requests held at once, a request is turned away at once. A configuration file wins over the \
+        defaults, and an environment variable wins over that. The shop is open from 8 am to 8 pm on Mondays and from \
+        9 am to 9 pm on Fridays. Dense search finds texts of one meaning, sparse search finds texts of the same words.";
+    let repeats = |claim: &str| found(claim, text).iter().any(|(kind, _)| *kind == MismatchKind::Repetition);
+    for claim in [
+        "The request is turned away when a request is turned away.",
+        "The configuration file is the configuration file, and the environment variable is the environment variable.",
+    ] {
+        assert!(repeats(claim), "{claim}");
+    }
+    for claim in [
+        "A request is turned away beyond 128 other requests.",
+        "The configuration file wins over the defaults, and the environment variable wins over the configuration file.",
+        "It is open from 8 am to 8 pm on Mondays and from 8 am to 9 pm on Fridays.",
+        "Dense search finds texts of one meaning, sparse search finds texts of the same words.",
+        "A request is a request.",
+    ] {
+        assert!(!repeats(claim), "{claim}");
+    }
+}
+
+#[test]
 fn a_name_is_known_by_another_name_and_not_by_a_word_that_means_the_same() {
     let text = "The shop is in Goleta, CA. It opens at 9 am. Customers start there.";
     assert_eq!(found("The shop is in Goleta, California.", text), []);

@@ -45,8 +45,8 @@ pub struct EvidenceWire {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct FindingWire {
     /// By rule: `number`, `number_elsewhere`, `date`, `version`, `unit`, `identifier`, `name`, `name_elsewhere`,
-    /// `negation`, `modality`, `opposite`, `joint` or `unfinished`. By the cross-encoder: `contradiction`. By
-    /// the chat model of `ground.judge`: `judge`.
+    /// `negation`, `modality`, `opposite`, `joint`, `repetition` or `unfinished`. By the cross-encoder: `contradiction`.
+    /// By the chat model of `ground.judge`: `judge`.
     pub kind: String,
     /// Where it stands in the answer.
     pub span: SpanWire,

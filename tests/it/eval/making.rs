@@ -1,16 +1,13 @@
 //! Cases made from documents and from answers, and what a person says of them.
 
 use std::fs;
-use std::fs::File;
-use std::process::Stdio;
 
-use cairn::tasks::blocking;
 use serde_json::{Value, json};
 
-use super::{asked, eval};
+use super::{asked, eval, typed};
 use crate::harness::chat::{ChatStub, says};
 use crate::harness::process::{Ended, run};
-use crate::harness::{QUESTION, Sandbox, UNANSWERABLE, repository, within};
+use crate::harness::{QUESTION, Sandbox, UNANSWERABLE, repository};
 
 /// More of a handbook, so that there is something to ask of several documents.
 const OPERATING: &str = "# Operating Kestrel\n\n## Move the queue\n\nTo move the queue to another disk, stop the service \
@@ -137,13 +134,7 @@ async fn a_chat_models_question_counts_only_with_a_quotation_that_is_there() {
 }
 
 async fn review(sandbox: &Sandbox, input: &str) -> Ended {
-    fs::write(sandbox.path("input"), input).unwrap();
-    let mut command = sandbox.cairn(&["eval", "review", "cases.jsonl"]);
-    command.stdin(Stdio::from(File::open(sandbox.path("input")).unwrap()));
-    let ended = blocking(move || command.output().unwrap());
-    let output = within("a program that reads its input", ended).await.unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    Ended { code: output.status.code(), signal: None, stdout: text(output.stdout), stderr: text(output.stderr) }
+    typed(sandbox, &["review", "cases.jsonl"], input).await
 }
 
 #[tokio::test]
