@@ -23,7 +23,7 @@ use crate::document::{Passage, Span};
 use crate::ground::claims::{ClaimReader, Kind, Piece};
 use crate::ground::evidence::Passages;
 use crate::ground::mismatch::{MismatchKind, Place};
-use crate::ground::{Judgement, Scorer, Verdict};
+use crate::ground::{Judgement, Scorer, Verdict, is_closed};
 
 /// Where several sources bear a sentence out only together, each must have this share of its words.
 const COVERAGE_MIN: f32 = 0.2;
@@ -270,7 +270,7 @@ impl Gate {
     fn judge(&mut self, claim: Span, is_cut: bool) -> Judgement {
         let text = self.reader.text();
         let judged = self.scorer.judge(text, claim, &self.together);
-        if is_cut && !claim.of(text).ends_with(['.', '!', '?']) {
+        if is_cut && !is_closed(claim.of(text)) {
             return self.scorer.against(judged, claim, MismatchKind::Unfinished);
         }
         let asked = self.second.as_mut().filter(|_| judged.verdict == Verdict::Supported);

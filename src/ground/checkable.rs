@@ -174,8 +174,12 @@ fn others_end(text: &str, span: Span) -> bool {
     }
     let before = text.get(..span.start).unwrap_or_default();
     let line = before.rsplit('\n').next().unwrap_or_default();
-    let closed = without_marks(line).trim_end_matches(['*', '_', '"', '”', ')', ']', '】']);
-    closed.ends_with(['.', '!', '?']) && line.split_whitespace().count() >= SENTENCE_WORDS_MIN
+    is_closed(line) && line.split_whitespace().count() >= SENTENCE_WORDS_MIN
+}
+
+/// Whether it ends as a sentence does, citation marks left aside.
+pub(crate) fn is_closed(said: &str) -> bool {
+    without_marks(said).trim_end_matches(['*', '_', '"', '”', ')', ']', '】']).ends_with(['.', '!', '?'])
 }
 
 /// Without the citation marks at its end.

@@ -30,6 +30,7 @@ use self::mismatch::{Mismatch, MismatchKind, Place};
 use self::model::Model;
 
 pub use self::beside::Beside;
+pub(crate) use self::checkable::is_closed;
 pub use self::model::ModelError;
 
 /// The model that ships; `eval/scorer/train.py` writes it.

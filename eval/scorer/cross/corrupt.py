@@ -436,11 +436,36 @@ def foreign_tail(sentence, doc, world, rng):
     return None
 
 
+def predicate_swap(sentence, doc, world, rng):
+    """What the document says of one thing, said of another: the end of a sentence after its first verb, from nearby."""
+    verb = re.compile(r" (?:is|are|was|were|can|must|may|should|will|has|have) ")
+
+    def cut(said):
+        found = verb.search(said)
+        return found if found and 1 <= len(said[: found.start()].split()) <= 10 else None
+
+    here = cut(sentence)
+    if not here:
+        return None
+    mine, subject = set(text.terms(sentence)), set(text.terms(sentence[: here.start()]))
+    for other in rng.sample(doc.sentences, min(12, len(doc.sentences))):
+        there = cut(other)
+        if not there or there.group() != here.group() or not is_prose(other):
+            continue
+        theirs = set(text.terms(other[: there.start()]))
+        said = set(text.terms(other[there.end() :]))
+        if not subject or not theirs or theirs & subject or len(said - mine) < 2 or len(other[there.end() :].split()) > 25:
+            continue
+        return sentence[: here.end()] + other[there.end() :]
+    return None
+
+
 BREAK = {
     "number_novel": number_novel, "number_swap": number_swap, "name_foreign": name_foreign, "name_swap": name_swap,
     "role_swap": role_swap, "unit": unit, "negation": negation, "modality": from_pairs(MODAL, False),
     "comparison": from_pairs(COMPARE, True), "opposite": from_pairs(OPPOSITE, True), "antonym": antonym,
     "word_foreign": word_foreign, "word_swap": word_swap, "addition": addition, "foreign_tail": foreign_tail,
+    "predicate_swap": predicate_swap,
 }  # fmt: skip
 
 
@@ -535,6 +560,7 @@ def plain(sentence, doc, world, rng):
 WEIGHT = {
     "number_novel": 4, "number_swap": 5, "role_swap": 3, "unit": 4, "comparison": 3, "modality": 1.5, "addition": 0.5,
     "name_foreign": 1.5, "name_swap": 1.5, "negation": 1.3, "word_foreign": 1.2, "word_swap": 0.8, "foreign_tail": 0.7,
+    "predicate_swap": 2,
 }  # fmt: skip
 
 

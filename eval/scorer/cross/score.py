@@ -44,6 +44,8 @@ def main():
     parser.add_argument("--split", default="train")
     parser.add_argument("--documents")
     parser.add_argument("--onnx", nargs="+", required=True)
+    parser.add_argument("--folds", type=int, help="with --only-fold: into so many, as train.py had them")
+    parser.add_argument("--only-fold", type=int, help="say nothing of others: the model has seen them")
     for name in ("--dump", "--tokenizer", "--out"):
         parser.add_argument(name, required=True)
     args = parser.parse_args()
@@ -58,7 +60,11 @@ def main():
         for row, line in zip(rows, found):
             runner = runners[fold_of(row["context_id"], len(runners)) if len(runners) > 1 else 0]
             pieces = json.loads(line)["pieces"]
-            read = [piece["beside"] and round(logit(runner, tokenizer, *piece["beside"]), 4) for piece in pieces]
+            is_new = args.only_fold is None or fold_of(row["context_id"], args.folds) == args.only_fold
+            read = [
+                round(logit(runner, tokenizer, *piece["beside"]), 4) if is_new and piece["beside"] else None
+                for piece in pieces
+            ]
             out.write(json.dumps({"id": row["id"], "spans": [[p["start"], p["end"]] for p in pieces], "logits": read}) + "\n")
 
 

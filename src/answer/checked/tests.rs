@@ -189,6 +189,8 @@ fn a_sentence_that_was_cut_off_is_never_supported() {
     let Out { claims, .. } =
         run_to(Finish::Length, Policy::Annotate, &["The vault opens with a code word\n\nThe vault opens"]);
     assert_eq!(claims[0].verdict, Verdict::Supported);
+    let Out { claims, .. } = run_to(Finish::Length, Policy::Annotate, &["Kestrel listens for mail on port 2525. [1]"]);
+    assert_eq!(claims[0].verdict, Verdict::Supported, "behind the full stop nothing was missing");
     let Out { claims, .. } = run_to(Finish::Length, Policy::Annotate, &["The vault opens with a code"]);
     assert_ne!(claims[0].verdict, Verdict::Supported);
     assert!(claims[0].findings.iter().any(|finding| finding.kind == MismatchKind::Unfinished), "{claims:?}");
