@@ -5,7 +5,7 @@
 
 `train.py` made the model; what it says alone stays as it is. Here a logistic regression over two numbers is fitted, the
 model's raw score and the cross-encoder's logit, both of claims that neither was trained on: the first by folds, the second
-by `cross/score.py` with models of halves. With it comes a calibration of its own; the threshold is the file's. Claims that
+by `cross/score.py` of the fold that was left out of training. With it comes a calibration of its own; the threshold is the file's. Claims that
 the cross-encoder does not read are judged as before.
 """
 

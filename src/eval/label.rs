@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::lines::{ReadError, lines};
+use super::lines::{ReadError, parsed, read};
 use super::record::{CaseRecord, ClaimRecord, Report, State};
 use crate::document::sha256;
 use crate::files::replace;
@@ -113,8 +113,9 @@ impl File {
         if !path.exists() {
             return Ok(Self { path, text: String::new(), ids: HashSet::new() });
         }
-        let ids = lines::<Named>(&path, usize::MAX)?.into_iter().filter_map(named).collect();
-        Ok(Self { text: super::lines::read(&path)?, path, ids })
+        let text = read(&path)?;
+        let ids = parsed::<Named>(&path, &text, usize::MAX)?.into_iter().filter_map(named).collect();
+        Ok(Self { path, text, ids })
     }
 
     fn add(&mut self, id: String, line: &impl Serialize) -> io::Result<()> {

@@ -22,7 +22,11 @@ pub(super) fn read(path: &Path) -> Result<String, ReadError> {
 
 /// The values of all lines but the empty ones, at most so many.
 pub(super) fn lines<T: DeserializeOwned>(path: &Path, most: usize) -> Result<Vec<T>, ReadError> {
-    let text = read(path)?;
+    parsed(path, &read(path)?, most)
+}
+
+/// The same of a file's text that has been read.
+pub(super) fn parsed<T: DeserializeOwned>(path: &Path, text: &str, most: usize) -> Result<Vec<T>, ReadError> {
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let file = || path.display().to_string();

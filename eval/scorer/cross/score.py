@@ -1,10 +1,10 @@
 """Asks a cross-encoder of what claims are read beside, and writes its logits for `read.py`.
 
-    python score.py --labels LABELS_DIR --split train --dump DUMP --onnx HALF0 HALF1 --tokenizer TOKENIZER.json --out LOGITS.jsonl
+    python score.py --labels LABELS_DIR --split train --dump DUMP --onnx MODEL --folds 5 --only-fold 0 --tokenizer TOKENIZER.json --out LOGITS.jsonl
     python score.py --documents CLAIMS.jsonl --dump DUMP --onnx MODEL --tokenizer TOKENIZER.json --out LOGITS.jsonl
 
-What is read beside a claim is the Rust code's choice: DUMP is the example `claim_scores`. Of several models, as many as
-there are folds, each reads the fold that it was trained without (`train.py --leave-fold`).
+What is read beside a claim is the Rust code's choice: DUMP is the example `claim_scores`. A model that was trained without
+a fold (`train.py --leave-fold`) is asked about that one alone.
 """
 
 import argparse
@@ -43,10 +43,9 @@ def main():
     parser.add_argument("--labels")
     parser.add_argument("--split", default="train")
     parser.add_argument("--documents")
-    parser.add_argument("--onnx", nargs="+", required=True)
     parser.add_argument("--folds", type=int, help="with --only-fold: into so many, as train.py had them")
     parser.add_argument("--only-fold", type=int, help="say nothing of others: the model has seen them")
-    for name in ("--dump", "--tokenizer", "--out"):
+    for name in ("--dump", "--onnx", "--tokenizer", "--out"):
         parser.add_argument(name, required=True)
     args = parser.parse_args()
     rows = load(args.labels, args.split) if args.labels else [json.loads(line) for line in open(args.documents)]
@@ -55,10 +54,9 @@ def main():
     tokenizer = Tokenizer.from_file(args.tokenizer)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    runners = [session(path) for path in args.onnx]
+    runner = session(args.onnx)
     with open(args.out, "w") as out:
         for row, line in zip(rows, found):
-            runner = runners[fold_of(row["context_id"], len(runners)) if len(runners) > 1 else 0]
             pieces = json.loads(line)["pieces"]
             is_new = args.only_fold is None or fold_of(row["context_id"], args.folds) == args.only_fold
             read = [

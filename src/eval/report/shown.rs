@@ -282,6 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn each_finding_is_of_the_channel_that_made_it() {
+        let channel = |kind: &str| {
+            Channel::of(&FindingRecord {
+                kind: kind.to_owned(),
+                decides: false,
+                start: 0,
+                end: 1,
+                text: "x".to_owned(),
+                instead: None,
+            })
+        };
+        for (kind, expected) in [
+            ("version", Channel::Mismatch),
+            ("negation", Channel::Contradiction),
+            ("contradiction", Channel::Contradiction),
+            ("repetition", Channel::Coverage),
+            ("of a later cairn", Channel::Coverage),
+        ] {
+            assert_eq!(channel(kind), expected, "{kind}");
+        }
+    }
+
+    #[test]
     fn figures_read_as_people_write_them() {
         assert_eq!(value(Measure::FactRecall, figure(0.8085)), "80.8%");
         assert_eq!(value(Measure::FactRecall, figure(1.0)), "100%");

@@ -17,7 +17,7 @@ use crate::eval::stats::{LEVEL, mean, real};
 use crate::eval::summary::estimate;
 use crate::ground::claims::{Kind, pieces};
 use crate::ground::evidence::Passages;
-use crate::ground::{Scorer, Verdict};
+use crate::ground::{Judgement, Scorer, Verdict};
 
 /// Of one set: more take too long to score before each deploy.
 const LABELS_MAX: usize = 20_000;
@@ -125,10 +125,8 @@ impl LabelledSet {
     pub(super) fn ungrounded(&self, scorer: &Scorer) -> Vec<(f64, f64)> {
         let pair = |claim: &Claim| {
             let passages = Passages::read(self.passages(claim));
-            let unsupported = pieces(&claim.answer)
-                .into_iter()
-                .filter(|piece| piece.kind == Kind::Claim)
-                .any(|piece| scorer.judge(&claim.answer, piece.span, &passages).verdict != Verdict::Supported);
+            let unsupported =
+                judged(scorer, &claim.answer, &passages).any(|(_, judged)| judged.verdict != Verdict::Supported);
             let one = |holds: bool| if holds { 1.0 } else { 0.0 };
             (one(!claim.supported), one(unsupported))
         };
@@ -140,14 +138,13 @@ impl LabelledSet {
         let mut found = Vec::new();
         for claim in &self.claims {
             let passages = Passages::read(self.passages(claim));
-            let of: Vec<_> = pieces(&claim.answer).into_iter().filter(|piece| piece.kind == Kind::Claim).collect();
+            let of: Vec<_> = judged(scorer, &claim.answer, &passages).collect();
             let spans = claim.unsupported_spans.as_deref().unwrap_or_default();
             if !claim.supported && spans.is_empty() && of.len() > 1 {
                 continue;
             }
-            for piece in of {
-                let judged = scorer.judge(&claim.answer, piece.span, &passages);
-                let is_marked = spans.iter().any(|span| touches(&claim.answer, piece.span, *span));
+            for (said, judged) in of {
+                let is_marked = spans.iter().any(|span| touches(&claim.answer, said, *span));
                 found.push(LabelledSentence {
                     score: f64::from(judged.score),
                     supported: judged.verdict == Verdict::Supported,
@@ -170,12 +167,11 @@ impl LabelledSet {
             let cluster = places.get(claim.context_id.as_str()).copied().unwrap_or_default();
             let passages = Passages::read(self.passages(claim));
             let mut scores = Vec::new();
-            for piece in pieces(&claim.answer).into_iter().filter(|piece| piece.kind == Kind::Claim) {
-                let score = scorer.judge(&claim.answer, piece.span, &passages).score;
-                scores.push(score);
+            for (said, judged) in judged(scorer, &claim.answer, &passages) {
+                scores.push(judged.score);
                 if let Some(spans) = &claim.unsupported_spans {
-                    let supported = !spans.iter().any(|span| touches(&claim.answer, piece.span, *span));
-                    let label = Label { score: f64::from(score), supported };
+                    let supported = !spans.iter().any(|span| touches(&claim.answer, said, *span));
+                    let label = Label { score: f64::from(judged.score), supported };
                     parts.push(Scored { label, cluster, system: claim.system.clone() });
                 }
             }
@@ -191,6 +187,16 @@ impl LabelledSet {
 
 fn source(claim: &Claim) -> &str {
     claim.source.as_deref().unwrap_or_default()
+}
+
+/// Where an answer claims something, and what the scorer makes of it, one by one.
+fn judged<'a>(
+    scorer: &'a Scorer,
+    answer: &'a str,
+    passages: &'a Passages,
+) -> impl Iterator<Item = (Span, Judgement)> + 'a {
+    let claims = pieces(answer).into_iter().filter(|piece| piece.kind == Kind::Claim);
+    claims.map(|piece| (piece.span, scorer.judge(answer, piece.span, passages)))
 }
 
 /// Whether characters `from..to` of the text share a byte with `span`.
